@@ -1,0 +1,204 @@
+"""Activations and other functions of one variable: dx = dy f'(x)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnxcam.autodiff.registry import elementwise, vjp
+from onnxcam.graph.emitter import Emitter, Operand
+
+
+@vjp("Relu")
+def relu(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    # The output's sign is the input's: reading y lets the runtime fuse Relu into what made x.
+    return e.where(e.greater(node.outputs[0], 0), dy, 0)
+
+
+@vjp("ThresholdedRelu")
+def thresholded_relu(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    return e.where(e.greater(node.inputs[0], node.attrs.get("alpha", 1.0)), dy, 0)
+
+
+def _scaled_below_zero(e: Emitter, x: gs.Tensor, dy: gs.Tensor, slope: Operand) -> gs.Tensor:
+    return e.where(e.less(x, 0), e.mul(dy, slope), dy)
+
+
+@vjp("LeakyRelu")
+def leaky_relu(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    return _scaled_below_zero(e, node.inputs[0], dy, node.attrs.get("alpha", 0.01))
+
+
+@elementwise("PRelu", wrt=(0, 1))
+def prelu(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    x, slope = node.inputs
+    if i == 0:
+        return _scaled_below_zero(e, x, dy, slope)
+    return e.where(e.less(x, 0), e.mul(dy, x), 0)
+
+
+@vjp("Elu", "Celu", "Selu")
+def elu(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    """Below zero f' = gamma alpha exp(x / c), above it gamma (c = alpha for Celu, else 1)."""
+    (x,) = node.inputs
+    selu = node.op == "Selu"
+    alpha = node.attrs.get("alpha", 1.67326319217681884765625 if selu else 1.0)
+    gamma = node.attrs.get("gamma", 1.05070102214813232421875) if selu else 1.0
+    exponent = e.div(x, alpha) if node.op == "Celu" else x
+    slope = 1.0 if node.op == "Celu" else alpha
+    below = e.mul(e.unary("Exp", e.where(e.less(x, 0), exponent, 0)), gamma * slope)
+    return e.mul(dy, e.where(e.less(x, 0), below, gamma))
+
+
+@vjp("Sigmoid")
+def sigmoid(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    y = node.outputs[0]
+    return e.mul(dy, e.mul(y, e.sub(1, y)))
+
+
+@vjp("Tanh")
+def tanh(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    y = node.outputs[0]
+    return e.mul(dy, e.sub(1, e.mul(y, y)))
+
+
+def _within(e: Emitter, x: gs.Tensor, low: Operand, high: Operand) -> gs.Tensor:
+    return e.logical_and(e.greater(x, low), e.less(x, high))
+
+
+@vjp("HardSigmoid")
+def hard_sigmoid(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    alpha = node.attrs.get("alpha", 0.2)
+    inside = _within(e, node.outputs[0], 0, 1)
+    return e.where(inside, e.mul(dy, alpha), 0)
+
+
+@vjp("HardSwish")
+def hard_swish(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    """f(x) = x max(0, min(1, x/6 + 1/2)): 0 up to -3, (2x + 3) / 6 between, 1 from 3 on."""
+    (x,) = node.inputs
+    slope = e.add(e.mul(x, 1 / 3), 0.5)
+    above = e.where(e.less(x, 3), slope, 1)
+    return e.mul(dy, e.where(e.greater(x, -3), above, 0))
+
+
+@vjp("Clip")
+def clip(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    """Nothing flows where the input is cut off; on the bound itself it does, as in PyTorch."""
+    x, *bounds = node.inputs
+    low, high = _clip_bounds(e, node, bounds)
+    if low is not None:
+        dy = e.where(e.less(x, low), 0, dy)
+    if high is not None:
+        dy = e.where(e.greater(x, high), 0, dy)
+    return dy
+
+
+def _clip_bounds(
+    e: Emitter, node: gs.Node, bounds: list[gs.Tensor]
+) -> tuple[Operand | None, Operand | None]:
+    """Bounds as inputs (opset 11 on) or attributes; an infinite one is none."""
+    given: list[Operand | None] = [node.attrs.get("min"), node.attrs.get("max")]
+    for k, tensor in enumerate(bounds):
+        if tensor.name:
+            value = e.network.value(tensor)
+            given[k] = tensor if value is None else float(value)
+    limit = float(np.finfo(np.float32).max)
+    low, high = (
+        None if isinstance(b, float) and abs(b) >= limit else b for b in given
+    )
+    return low, high
+
+
+@vjp("Gelu")
+def gelu(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    """Phi(x) + x phi(x), or the derivative of the tanh approximation (opset 20)."""
+    (x,) = node.inputs
+    if node.attrs.get("approximate", "none") == "tanh":
+        scale = math.sqrt(2 / math.pi)
+        square = e.mul(x, x)
+        t = e.unary("Tanh", e.mul(e.mul(x, scale), e.add(e.mul(square, 0.044715), 1)))
+        inner = e.add(e.mul(square, 3 * 0.044715 * scale), scale)
+        bend = e.mul(e.mul(x, e.sub(1, e.mul(t, t))), inner)
+        return e.mul(dy, e.mul(e.add(e.add(t, 1), bend), 0.5))
+    cdf = e.mul(e.add(e.unary("Erf", e.mul(x, math.sqrt(0.5))), 1), 0.5)
+    pdf = e.mul(e.unary("Exp", e.mul(e.mul(x, x), -0.5)), 1 / math.sqrt(2 * math.pi))
+    return e.mul(dy, e.add(cdf, e.mul(x, pdf)))
+
+
+@vjp("Swish")
+def swish(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    """y = x s with s = sigmoid(alpha x): f' = s + alpha y (1 - s) (opset 24)."""
+    alpha = node.attrs.get("alpha", 1.0)
+    s = e.unary("Sigmoid", e.mul(node.inputs[0], alpha))
+    return e.mul(dy, e.add(s, e.mul(e.mul(node.outputs[0], alpha), e.sub(1, s))))
+
+
+@vjp("Mish")
+def mish(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    """y = x t with t = tanh(softplus(x)): f' = t + x (1 - t^2) sigmoid(x)."""
+    (x,) = node.inputs
+    t = e.unary("Tanh", e.unary("Softplus", x))
+    bend = e.mul(e.mul(x, e.sub(1, e.mul(t, t))), e.unary("Sigmoid", x))
+    return e.mul(dy, e.add(t, bend))
+
+
+@vjp("Softplus")
+def softplus(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    return e.mul(dy, e.unary("Sigmoid", node.inputs[0]))
+
+
+@vjp("Softsign")
+def softsign(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    root = e.add(e.unary("Abs", node.inputs[0]), 1)
+    return e.div(dy, e.mul(root, root))
+
+
+@vjp("Erf")
+def erf(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    (x,) = node.inputs
+    bell = e.unary("Exp", e.unary("Neg", e.mul(x, x)))
+    return e.mul(dy, e.mul(bell, 2 / math.sqrt(math.pi)))
+
+
+@vjp("Exp")
+def exp(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    return e.mul(dy, node.outputs[0])
+
+
+@vjp("Log")
+def log(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    return e.div(dy, node.inputs[0])
+
+
+@vjp("Sqrt")
+def sqrt(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    return e.div(dy, e.mul(node.outputs[0], 2))
+
+
+@vjp("Reciprocal")
+def reciprocal(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    y = node.outputs[0]
+    return e.unary("Neg", e.mul(dy, e.mul(y, y)))
+
+
+@vjp("Neg")
+def neg(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    return e.unary("Neg", dy)
+
+
+@vjp("Abs")
+def abs_(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    return e.mul(dy, e.unary("Sign", node.inputs[0]))
+
+
+@vjp("Sin")
+def sin(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    return e.mul(dy, e.unary("Cos", node.inputs[0]))
+
+
+@vjp("Cos")
+def cos(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    return e.unary("Neg", e.mul(dy, e.unary("Sin", node.inputs[0])))

@@ -1,0 +1,105 @@
+"""From a model to a model that explains itself: score, gradient and method in one graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx
+import onnx_graphsurgeon as gs
+
+from onnxcam.autodiff import differentiate
+from onnxcam.errors import ModelError
+from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.head import Head, find_head
+from onnxcam.graph.layers import LayerSpec, TargetLayer, resolve_layer
+from onnxcam.graph.load import ModelSource
+from onnxcam.graph.merge import merge
+from onnxcam.graph.network import Network
+from onnxcam.methods import find_method
+from onnxcam.targets import ClassTargets, emit_class_targets
+from onnxcam.version import __version__
+
+PROFILES = ("cpu",)
+
+
+@dataclass(frozen=True)
+class Composition:
+    """An explanation emitted behind a network, not merged yet.
+
+    `gradient` is the cotangent of the layer's tensor, `raw` the method's map (N, K, *size).
+    """
+
+    emitter: Emitter
+    head: Head
+    layer: TargetLayer
+    targets: ClassTargets
+    gradient: gs.Tensor
+    raw: gs.Tensor
+
+    def model(
+        self, outputs: dict[str, gs.Tensor], metadata: dict[str, str] | None = None
+    ) -> onnx.ModelProto:
+        """The model with some of the emitted tensors as outputs, and the input `cam_class`."""
+        request = self.targets.request
+        return merge(
+            self.emitter, outputs, [request], {request.name: self.targets.default}, metadata
+        )
+
+
+def compose(
+    network: Network, method: str, layer: LayerSpec, top: int, score: str
+) -> Composition:
+    """Emit the explanation of `top` classes by a method at a layer.
+
+    Raises the errors of `find_method`, `find_head`, `resolve_layer`, `emit_class_targets` and
+    `differentiate`, and `ModelError` when the score does not depend on the layer.
+    """
+    chosen = find_method(method)
+    head = find_head(network)
+    target = resolve_layer(network, layer)
+    e = Emitter(network)
+    targets = emit_class_targets(e, head, top, score)
+    found = differentiate(e, targets.seeds, [target.name])
+    if target.name not in found:
+        raise ModelError(
+            f"the class scores do not depend on layer '{target.name}' (disconnected); "
+            f"onnxcam layers lists those that they depend on"
+        )
+    gradient = found[target.name]
+    raw = chosen.emit(e, target.features, gradient)
+    return Composition(e, head, target, targets, gradient, raw)
+
+
+def rewrite(
+    model: ModelSource,
+    method: str = "gradcam",
+    layer: LayerSpec = None,
+    top: int = 1,
+    profile: str = "cpu",
+    score: str = "logit",
+) -> onnx.ModelProto:
+    """The model with its explanation inside, still an ordinary ONNX model.
+
+    Original inputs and outputs keep names, order, types, shapes and values. Added are the outputs
+    `cam`, float32 (N, K, h, w), the method's raw map at the layer's resolution, and `cam_target`,
+    int64 (N, K), the classes explained; and an input `cam_class`, int64 (N, K) or (1, K), that
+    may be left out: then the K = `top` best classes are explained (an entry of -1 does the same
+    for one of them). `metadata_props` records version, method, layer, score, top and profile.
+
+    `layer` is a tensor, node or framework scope name, an index into `find_layers`, or None for
+    the automatic choice. Raises subclasses of `OnnxCamError`.
+    """
+    if profile not in PROFILES:
+        raise ModelError(f"no profile '{profile}'; there is {', '.join(PROFILES)}")
+    made = compose(Network(model), method, layer, top, score)
+    return made.model(
+        {"cam": made.raw, "cam_target": made.targets.index},
+        {
+            "onnxcam.version": __version__,
+            "onnxcam.method": method,
+            "onnxcam.layer": made.layer.name,
+            "onnxcam.score": score,
+            "onnxcam.top": str(top),
+            "onnxcam.profile": profile,
+        },
+    )

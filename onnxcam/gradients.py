@@ -1,0 +1,56 @@
+"""The rewriting step on its own: any tensor's gradient with respect to any others, as outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+from onnxcam.autodiff import differentiate
+from onnxcam.errors import LayerError, ModelError, nearest
+from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.load import ModelSource
+from onnxcam.graph.merge import merge
+from onnxcam.graph.network import Network, is_float
+
+
+def append_gradients(
+    model: ModelSource, of: str, wrt: Sequence[str], seed: bool = False
+) -> onnx.ModelProto:
+    """The model with one output `<wrt>_grad` for every tensor in `wrt`.
+
+    Each is d sum(of) / d wrt, of wrt's shape and type. With `seed` the sum is weighted by a new
+    input `<of>_seed` of of's shape: the vector-Jacobian product. Original inputs and outputs stay.
+    Raises `LayerError` for an unknown tensor, `ModelError` where no derivative can flow, and
+    `UnsupportedOperatorError` for an operator without a derivative.
+    """
+    network = Network(model)
+    e = Emitter(network)
+    target = _float_tensor(network, of)
+    sources = [_float_tensor(network, name) for name in wrt]
+    inputs: list[gs.Variable] = []
+    if seed:
+        cotangent: gs.Tensor = gs.Variable(f"{of}_seed", target.dtype, list(target.shape))
+        inputs.append(cotangent)
+    else:
+        cotangent = e.constant(np.ones([1] * len(target.shape)), target.dtype)
+    found = differentiate(e, {of: cotangent}, wrt)
+    outputs: dict[str, gs.Tensor] = {}
+    for source in sources:
+        if source.name not in found:
+            raise ModelError(f"'{of}' does not depend differentiably on '{source.name}'")
+        outputs[f"{source.name}_grad"] = e.expand(found[source.name], source)
+    return merge(e, outputs, inputs)
+
+
+def _float_tensor(network: Network, name: str) -> gs.Tensor:
+    tensor = network.tensors.get(name)
+    if tensor is None:
+        raise LayerError(f"no tensor '{name}'{nearest(name, network.tensors)}")
+    if not is_float(tensor):
+        raise ModelError(f"'{name}' holds {tensor.dtype} values, which have no derivative")
+    if tensor.shape is None:
+        raise ModelError(f"the shape of '{name}' cannot be inferred; fix the model's input size")
+    return tensor

@@ -1,0 +1,86 @@
+"""The end of a classifier: which output holds the classes, and the logits in front of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx_graphsurgeon as gs
+
+from onnxcam.errors import ModelError
+from onnxcam.graph.network import Network, is_float, producer
+
+ACTIVATIONS = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}
+
+_TRANSPARENT = ("Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze")
+_DECISIONS = ("ArgMax", "TopK")
+
+
+@dataclass(frozen=True)
+class Head:
+    """The scores that a model gives its classes.
+
+    `logits` and `probabilities` are (N, classes) tensors, axes of length 1 behind them allowed;
+    `probabilities` is None when the model gives bare logits. `kind` is "softmax", "log_softmax",
+    "sigmoid" (several independent classes, or one) or "logits".
+    """
+
+    logits: gs.Tensor
+    probabilities: gs.Tensor | None
+    kind: str
+
+    @property
+    def classes(self) -> int:
+        return int(self.logits.shape[1])
+
+
+def find_head(network: Network) -> Head:
+    """The first output that holds class scores.
+
+    A final Softmax, LogSoftmax or Sigmoid is stepped over, because its gradient fades where the
+    model is sure; so are a final ArgMax and TopK, which have none.
+    Raises `ModelError` when there is no float output, or none with a score a class.
+    """
+    outputs = [_before_decision(tensor) for tensor in network.graph.outputs]
+    floats = [tensor for tensor in outputs if is_float(tensor)]
+    if not floats:
+        made = ", ".join(f"{t.name} ({t.dtype})" for t in network.graph.outputs)
+        raise ModelError(
+            f"the model has no float output, only {made}; nothing to differentiate: "
+            f"export it with its scores"
+        )
+    for tensor in floats:
+        if _is_scores(tensor):
+            return _step_back(tensor)
+    made = ", ".join(f"{t.name} {t.shape}" for t in floats)
+    raise ModelError(
+        f"no output holds one score a class, shape (N, classes); the model's outputs: {made}. "
+        f"onnxcam.append_gradients differentiates any of them"
+    )
+
+
+def _is_scores(tensor: gs.Tensor) -> bool:
+    shape = tensor.shape
+    if shape is None or len(shape) < 2 or not isinstance(shape[1], int):
+        return False
+    return all(dim == 1 for dim in shape[2:])
+
+
+def _before_decision(tensor: gs.Tensor) -> gs.Tensor:
+    node = producer(tensor)
+    while node is not None and node.op in (*_DECISIONS, "Identity", "Cast", "Squeeze"):
+        if node.op in _DECISIONS:
+            return node.inputs[0]
+        node = producer(node.inputs[0])
+    return tensor
+
+
+def _step_back(tensor: gs.Tensor) -> Head:
+    """The head that ends in `tensor`: past what changes no score, then past one activation."""
+    last = tensor
+    node = producer(last)
+    while node is not None and node.op in _TRANSPARENT and _is_scores(node.inputs[0]):
+        last = node.inputs[0]
+        node = producer(last)
+    if node is not None and node.op in ACTIVATIONS and _is_scores(node.inputs[0]):
+        return Head(node.inputs[0], last, ACTIVATIONS[node.op])
+    return Head(tensor, None, "logits")

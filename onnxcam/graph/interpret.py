@@ -1,0 +1,240 @@
+"""Walking a graph node by node with the small integers in hand.
+
+Exporters that trace dynamic sizes leave long chains of shape arithmetic (`Shape`, `Gather`, `Mod`,
+`Concat`, ...) that whole-graph inference gives up on. Here the integers are computed as the walk
+goes, and each node's output shapes are inferred with the values of its inputs known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+LARGEST_VALUE = 4096
+"""Arrays above this many elements are not followed: shape arithmetic is small."""
+
+Attrs = dict[str, Any]
+Arrays = list[Any]
+
+
+def interpret(
+    model: onnx.ModelProto,
+) -> tuple[dict[str, onnx.TypeProto], dict[str, np.ndarray]]:
+    """Types (with shapes) of all tensors and values of the small computed ones, by name.
+
+    `model` must have static inputs. What cannot be inferred is left out.
+    """
+    opsets = {entry.domain: entry.version for entry in model.opset_import}
+    opsets.setdefault("", opsets.get("ai.onnx", 1))
+    types = {value.name: value.type for value in model.graph.input}
+    values: dict[str, np.ndarray] = {}
+    for tensor in model.graph.initializer:
+        _learn(tensor.name, numpy_helper.to_array(tensor), types, values)
+    for node in model.graph.node:
+        attrs = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        computed = _compute(node, attrs, opsets[""], types, values)
+        if computed is not None:
+            _learn(node.output[0], computed, types, values)
+        else:
+            types.update(_infer(node, model, opsets, types, values))
+    return types, values
+
+
+def _learn(
+    name: str,
+    value: np.ndarray,
+    types: dict[str, onnx.TypeProto],
+    values: dict[str, np.ndarray],
+) -> None:
+    elem_type = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
+    types[name] = onnx.helper.make_tensor_type_proto(elem_type, value.shape)
+    if value.size <= LARGEST_VALUE:
+        values[name] = value
+
+
+def _infer(
+    node: onnx.NodeProto,
+    model: onnx.ModelProto,
+    opsets: dict[str, int],
+    types: dict[str, onnx.TypeProto],
+    values: dict[str, np.ndarray],
+) -> dict[str, onnx.TypeProto]:
+    used = [name for name in node.input if name]
+    if any(name not in types for name in used):
+        return {}
+    try:
+        schema = onnx.defs.get_schema(node.op_type, opsets.get(node.domain, 1), node.domain)
+        data = {name: numpy_helper.from_array(values[name]) for name in used if name in values}
+        return dict(
+            onnx.shape_inference.infer_node_outputs(
+                schema,
+                node,
+                {name: types[name] for name in used},
+                data,
+                opset_imports=list(model.opset_import),
+                ir_version=model.ir_version,
+            )
+        )
+    except (onnx.defs.SchemaError, onnx.shape_inference.InferenceError, RuntimeError, ValueError):
+        return {}
+
+
+def _compute(
+    node: onnx.NodeProto,
+    attrs: Attrs,
+    opset: int,
+    types: dict[str, onnx.TypeProto],
+    values: dict[str, np.ndarray],
+) -> np.ndarray | None:
+    """The node's value if it can be known now; shape arithmetic only."""
+    if node.domain not in ("", "ai.onnx") or len(node.output) != 1:
+        return None
+    if node.op_type == "Shape":
+        return _shape(types.get(node.input[0]), attrs)
+    if node.op_type == "Constant":
+        return _stored(attrs)
+    evaluate = _EVALUATE.get(node.op_type)
+    if evaluate is None or any(name and name not in values for name in node.input):
+        return None
+    arrays = [values[name] if name else None for name in node.input]
+    try:
+        result = np.asarray(evaluate(arrays, attrs))
+    except (ValueError, IndexError, TypeError, ZeroDivisionError):
+        return None
+    return result if result.size <= LARGEST_VALUE else None
+
+
+def _shape(kind: onnx.TypeProto | None, attrs: Attrs) -> np.ndarray | None:
+    if kind is None or not kind.tensor_type.HasField("shape"):
+        return None
+    dims = kind.tensor_type.shape.dim
+    if not all(dim.HasField("dim_value") for dim in dims):
+        return None
+    shape = np.array([dim.dim_value for dim in dims], dtype=np.int64)
+    return shape[attrs.get("start", 0) : attrs.get("end", len(shape))]
+
+
+def _stored(attrs: Attrs) -> np.ndarray | None:
+    if "value" in attrs:
+        return numpy_helper.to_array(attrs["value"])
+    for key, dtype in (("value_int", np.int64), ("value_ints", np.int64)):
+        if key in attrs:
+            return np.asarray(attrs[key], dtype=dtype)
+    for key in ("value_float", "value_floats"):
+        if key in attrs:
+            return np.asarray(attrs[key], dtype=np.float32)
+    return None
+
+
+def _axes(arrays: Arrays, attrs: Attrs) -> list[int]:
+    """Axes as an attribute (before opset 13) or as the second input."""
+    return [int(a) for a in (attrs["axes"] if "axes" in attrs else arrays[1].ravel())]
+
+
+def _unsqueeze(arrays: Arrays, attrs: Attrs) -> np.ndarray:
+    return np.expand_dims(arrays[0], tuple(_axes(arrays, attrs)))
+
+
+def _squeeze(arrays: Arrays, attrs: Attrs) -> np.ndarray:
+    given = "axes" in attrs or len(arrays) > 1
+    return np.squeeze(arrays[0], tuple(_axes(arrays, attrs)) if given else None)
+
+
+def _divide(arrays: Arrays, attrs: Attrs) -> np.ndarray:
+    a, b = arrays
+    return np.trunc(a / b).astype(a.dtype) if a.dtype.kind in "iu" else a / b
+
+
+def _mod(arrays: Arrays, attrs: Attrs) -> np.ndarray:
+    return (np.fmod if attrs.get("fmod") else np.mod)(*arrays)
+
+
+def _slice(arrays: Arrays, attrs: Attrs) -> np.ndarray:
+    if "starts" in attrs:
+        starts, ends, axes = attrs["starts"], attrs["ends"], attrs.get("axes")
+        steps = None
+    else:
+        starts, ends, axes, steps = (*arrays[1:], None, None)[:4]
+    axes = range(len(starts)) if axes is None else axes
+    steps = [1] * len(starts) if steps is None else steps
+    index = [slice(None)] * arrays[0].ndim
+    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        index[int(axis)] = slice(int(start), int(end), int(step))
+    return arrays[0][tuple(index)]
+
+
+def _constant_of_shape(arrays: Arrays, attrs: Attrs) -> np.ndarray:
+    value = numpy_helper.to_array(attrs["value"]) if "value" in attrs else np.zeros(1, np.float32)
+    if np.prod(arrays[0]) > LARGEST_VALUE:
+        raise ValueError("not shape arithmetic")
+    return np.full(arrays[0], value.ravel()[0])
+
+
+def _expand(arrays: Arrays, attrs: Attrs) -> np.ndarray:
+    return arrays[0] * np.ones(arrays[1], dtype=arrays[0].dtype)
+
+
+def _reshape(arrays: Arrays, attrs: Attrs) -> np.ndarray:
+    dims = [arrays[0].shape[i] if d == 0 else d for i, d in enumerate(arrays[1])]
+    return arrays[0].reshape(dims)
+
+
+def _cast(arrays: Arrays, attrs: Attrs) -> np.ndarray:
+    return arrays[0].astype(onnx.helper.tensor_dtype_to_np_dtype(attrs["to"]))
+
+
+def _reduce(function: Callable[..., Any]) -> Callable[[Arrays, Attrs], np.ndarray]:
+    def evaluate(arrays: Arrays, attrs: Attrs) -> np.ndarray:
+        given = "axes" in attrs or (len(arrays) > 1 and arrays[1] is not None)
+        axis = tuple(_axes(arrays, attrs)) if given else None
+        return function(arrays[0], axis=axis, keepdims=bool(attrs.get("keepdims", 1)))
+
+    return evaluate
+
+
+def _numpy(function: Callable[..., Any]) -> Callable[[Arrays, Attrs], np.ndarray]:
+    return lambda arrays, attrs: function(*arrays)
+
+
+_EVALUATE: dict[str, Callable[[Arrays, Attrs], Any]] = {
+    "Identity": _numpy(lambda x: x),
+    "Cast": _cast,
+    "Gather": lambda arrays, attrs: np.take(arrays[0], arrays[1], axis=attrs.get("axis", 0)),
+    "Concat": lambda arrays, attrs: np.concatenate(arrays, axis=attrs["axis"]),
+    "Unsqueeze": _unsqueeze,
+    "Squeeze": _squeeze,
+    "Slice": _slice,
+    "Reshape": _reshape,
+    "Transpose": lambda arrays, attrs: np.transpose(arrays[0], attrs.get("perm")),
+    "Expand": _expand,
+    "ConstantOfShape": _constant_of_shape,
+    "Range": _numpy(np.arange),
+    "Where": _numpy(np.where),
+    "Size": _numpy(np.size),
+    "Add": _numpy(np.add),
+    "Sub": _numpy(np.subtract),
+    "Mul": _numpy(np.multiply),
+    "Div": _divide,
+    "Mod": _mod,
+    "Neg": _numpy(np.negative),
+    "Abs": _numpy(np.abs),
+    "Floor": _numpy(np.floor),
+    "Ceil": _numpy(np.ceil),
+    "Sqrt": _numpy(np.sqrt),
+    "Equal": _numpy(np.equal),
+    "Greater": _numpy(np.greater),
+    "Less": _numpy(np.less),
+    "Not": _numpy(np.logical_not),
+    "And": _numpy(np.logical_and),
+    "Or": _numpy(np.logical_or),
+    "Min": lambda arrays, attrs: np.minimum.reduce(arrays),
+    "Max": lambda arrays, attrs: np.maximum.reduce(arrays),
+    "ReduceProd": _reduce(np.prod),
+    "ReduceSum": _reduce(np.sum),
+    "ReduceMax": _reduce(np.max),
+    "ReduceMin": _reduce(np.min),
+}

@@ -1,0 +1,238 @@
+"""Which tensor to explain at: candidates, the automatic choice, and finding one by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import onnx_graphsurgeon as gs
+
+from onnxcam.errors import LayerError, ModelError, nearest
+from onnxcam.graph.features import FeatureMap, as_feature_map
+from onnxcam.graph.head import find_head
+from onnxcam.graph.network import Network, is_float, producer
+from onnxcam.graph.roles import follow_roles
+
+LayerSpec = str | int | None
+
+_MOVES = {
+    "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Cast", "Slice",
+    "Split", "Gather", "Pad", "Expand", "Dropout",
+}  # fmt: skip
+_POOLINGS = {"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LpPool"}
+_LINEAR = {"MatMul", "Gemm"}
+
+
+@dataclass(frozen=True)
+class TargetLayer:
+    """A tensor that can carry a heatmap.
+
+    `index` is its rank, 0 the automatic choice; `trunk` says that every way from the picture to
+    the score leads through it; `scope` is the innermost framework module recorded for it.
+    """
+
+    index: int
+    name: str
+    op: str
+    scope: str
+    trunk: bool
+    features: FeatureMap
+
+    @property
+    def automatic(self) -> bool:
+        return self.index == 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `onnxcam layers --json` prints."""
+        return {
+            "index": self.index,
+            "name": self.name,
+            "op": self.op,
+            "scope": self.scope,
+            "shape": list(self.features.tensor.shape),
+            "layout": self.features.layout,
+            "grid": list(self.features.size),
+            "trunk": self.trunk,
+            "automatic": self.automatic,
+        }
+
+
+def rank_layers(network: Network) -> list[TargetLayer]:
+    """Candidate target layers, best first.
+
+    The first is the automatic choice: the last feature map that every way to the score leads
+    through, before pooling shrinks it; in a network that reads its class token, the input of the
+    last attention, because no other token reaches the score behind it. Then the rest of the trunk
+    from the end to the front, then what lies on branches.
+    Raises `ModelError` when nothing between picture and score is spatial.
+    """
+    roles = follow_roles(network)
+    path = _picture_to_score(network)
+    trunk = _trunk(path)
+    maps = {
+        t.name: features
+        for node in path
+        for t in node.outputs
+        if (features := as_feature_map(t, roles.get(t.name))) is not None
+    }
+    makers = {t.name: node for node in path for t in node.outputs}
+    named = [name for name in maps if makers[name].op not in _MOVES | _LINEAR]
+    if not named:
+        raise ModelError(
+            "no layer between picture and score is spatial, so there is nothing to draw a heatmap "
+            "on; name a tensor with --layer if you know better"
+        )
+    best = _automatic(network, path, maps, [n for n in named if n in trunk] or named)
+    behind = sorted(set(named) - {best}, key=lambda n: (n not in trunk, -network.position[n]))
+    return [
+        _target_layer(network, index, maps[name], name in trunk)
+        for index, name in enumerate([best, *behind])
+    ]
+
+
+def resolve_layer(network: Network, spec: LayerSpec) -> TargetLayer:
+    """A layer by rank, tensor name, node name or framework scope; None is the automatic choice.
+
+    Raises `LayerError` with the nearest names when there is none, or when it is not spatial.
+    """
+    if spec is None or isinstance(spec, int) or spec.lstrip("-").isdigit():
+        ranked = rank_layers(network)
+        index = int(spec or 0)
+        if not 0 <= index < len(ranked):
+            raise LayerError(f"no layer {index}; this model has layers 0 to {len(ranked) - 1}")
+        return ranked[index]
+    name = _tensor_named(network, spec)
+    features = as_feature_map(network.tensors[name], follow_roles(network).get(name))
+    if features is None:
+        shape = network.tensors[name].shape
+        raise LayerError(
+            f"layer '{spec}' (tensor '{name}', shape {shape}) is not a feature map of the "
+            f"picture; onnxcam layers lists those that are"
+        )
+    return _target_layer(network, -1, features, False)
+
+
+def _target_layer(
+    network: Network, index: int, features: FeatureMap, trunk: bool
+) -> TargetLayer:
+    name = features.tensor.name
+    node = producer(features.tensor)
+    scopes = network.scopes.get(name, ())
+    return TargetLayer(
+        index, name, node.op if node else "input", scopes[-1] if scopes else "", trunk, features
+    )
+
+
+def _picture_to_score(network: Network) -> list[gs.Node]:
+    """Nodes between the inputs and the logits, in file order."""
+    needed = {find_head(network).logits.name}
+    path: list[gs.Node] = []
+    for node in reversed(network.graph.nodes):
+        if any(t.name in needed for t in node.outputs):
+            inputs = [t.name for t in node.inputs if t.name in network.varying]
+            if inputs:
+                path.append(node)
+                needed.update(inputs)
+    return path[::-1]
+
+
+def _trunk(path: list[gs.Node]) -> set[str]:
+    """Tensors that every way through the path leads through: nothing else is alive beside them."""
+    last_use: dict[str, int] = {}
+    for position, node in enumerate(path):
+        last_use.update({t.name: position for t in node.inputs})
+    alive: set[str] = set()
+    trunk: set[str] = set()
+    for position, node in enumerate(path):
+        alive.update(t.name for t in node.outputs if t.name in last_use and is_float(t))
+        alive = {name for name in alive if last_use[name] > position}
+        if len(alive) == 1:
+            trunk |= alive
+    return trunk | {t.name for t in path[-1].outputs}
+
+
+def _automatic(
+    network: Network, path: list[gs.Node], maps: dict[str, FeatureMap], candidates: list[str]
+) -> str:
+    collapse = next(
+        node
+        for node in reversed(path)
+        if any(t.name in maps for t in node.inputs)
+        and not any(t.name in maps for t in node.outputs)
+    )
+    if collapse.op in ("Gather", "Slice", "Split"):
+        before = _before_last_attention(network, path, maps)
+        if before is not None:
+            return before
+    last_first = sorted(candidates, key=lambda name: -network.position[name])
+    unpooled = (n for n in last_first if _made_by(maps[n]) not in _POOLINGS)
+    return next(unpooled, last_first[0])
+
+
+def _made_by(features: FeatureMap) -> str:
+    node = producer(features.tensor)
+    return "" if node is None else str(node.op)
+
+
+def _before_last_attention(
+    network: Network, path: list[gs.Node], maps: dict[str, FeatureMap]
+) -> str | None:
+    """What the last attention's values are projected from: its normalised input."""
+    for node in reversed(path):
+        if node.op == "Attention":
+            values = node.inputs[2]
+        elif node.op == "MatMul" and all(t.name in network.varying for t in node.inputs):
+            values = node.inputs[1]
+        else:
+            continue
+        while (source := _projected_from(network, values)) is not None:
+            values = source
+        return values.name if values.name in maps else None
+    return None
+
+
+def _projected_from(network: Network, tensor: gs.Tensor) -> gs.Tensor | None:
+    """The tensor that this one is a linear projection or a rearrangement of, if it is one."""
+    node = producer(tensor)
+    if node is None:
+        return None
+    varying = [t for t in node.inputs if t.name in network.varying]
+    if node.op in _MOVES | _LINEAR and varying:
+        return varying[0] if node.op in _MOVES or len(varying) == 1 else None
+    if node.op in ("Add", "Mul") and len(varying) == 1:
+        maker = producer(varying[0])
+        if maker is not None and maker.op in _MOVES | _LINEAR:
+            return varying[0]
+    return None
+
+
+def _tensor_named(network: Network, spec: str) -> str:
+    if spec in network.tensors:
+        return spec
+    nodes = {node.name: node for node in network.graph.nodes if node.name}
+    if spec in nodes:
+        return str(nodes[spec].outputs[0].name)
+    for pattern in (re.escape(spec), re.escape(spec) + r"(_\d+)?"):  # Keras numbers its copies
+        inside = _inside_scope(network, re.compile(pattern))
+        if inside:
+            return max(inside, key=lambda name: network.position[name])
+    known = [*_all_scopes(network), *nodes, *network.varying]
+    raise LayerError(f"no layer '{spec}'{nearest(spec, known)}")
+
+
+def _inside_scope(network: Network, pattern: re.Pattern[str]) -> list[str]:
+    """Float tensors computed in a module of that name."""
+    return [
+        name
+        for name, scopes in network.scopes.items()
+        if any(pattern.fullmatch(scope) for scope in scopes)
+        and name in network.tensors
+        and is_float(network.tensors[name])
+    ]
+
+
+def _all_scopes(network: Network) -> Iterable[str]:
+    return dict.fromkeys(scope for scopes in network.scopes.values() for scope in scopes)
+

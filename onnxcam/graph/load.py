@@ -1,0 +1,84 @@
+"""Reading a model: a path or a `ModelProto` in, a complete `ModelProto` or a clear error out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from onnxcam.errors import ModelError
+
+ModelSource = str | os.PathLike[str] | onnx.ModelProto
+
+
+def load(model: ModelSource) -> onnx.ModelProto:
+    """Read a model with all its weights.
+
+    `model` is a path or an `onnx.ModelProto`; a proto is returned as it is, never changed.
+    Raises `ModelError` when the file is missing, is not ONNX, is cut short, or when a file of
+    external data is missing.
+    """
+    if isinstance(model, onnx.ModelProto):
+        _require_graph(model, "the given ModelProto")
+        return model
+    path = Path(model)
+    if not path.exists():
+        raise ModelError(f"{path}: no such file")
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder; give the .onnx file itself")
+    try:
+        proto = onnx.load(os.fspath(path), format="protobuf", load_external_data=False)
+    except DecodeError:
+        raise ModelError(
+            f"{path}: not a complete ONNX file (other format, or cut short); "
+            "export or copy it again"
+        ) from None
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror})") from None
+    _require_graph(proto, str(path))
+    _load_external_data(proto, path)
+    return proto
+
+
+def _require_graph(proto: onnx.ModelProto, name: str) -> None:
+    if not proto.graph.node:
+        raise ModelError(f"{name}: not an ONNX model (it holds no graph)")
+    if not any(opset.domain in ("", "ai.onnx") for opset in proto.opset_import):
+        raise ModelError(f"{name}: not a usable ONNX model (it imports no ai.onnx opset)")
+
+
+def _load_external_data(proto: onnx.ModelProto, path: Path) -> None:
+    for location in sorted(set(_external_locations(proto.graph))):
+        if not (path.parent / location).is_file():
+            raise ModelError(
+                f"{path}: its weights are in '{location}', which is missing; "
+                f"put that file beside the model"
+            )
+    try:
+        onnx.load_external_data_for_model(proto, str(path.parent))
+    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(f"{path}: its external data cannot be read ({reason})") from None
+
+
+def tensors_of(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """Every tensor stored in a graph: initializers and node attributes, subgraphs included."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+            if attribute.HasField("g"):
+                yield from tensors_of(attribute.g)
+            for subgraph in attribute.graphs:
+                yield from tensors_of(subgraph)
+
+
+def _external_locations(graph: onnx.GraphProto) -> Iterator[str]:
+    for tensor in tensors_of(graph):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            yield from (entry.value for entry in tensor.external_data if entry.key == "location")

@@ -1,0 +1,99 @@
+"""Putting emitted nodes into the model.
+
+The original `ModelProto` is copied and added to; its nodes are never exported anew, so weights,
+doc strings, node metadata and the order of everything survive untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
+
+from onnxcam.errors import ModelError
+from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.shapes import Shape
+
+OLDEST_IR_VERSION = 4
+"""From this version of the format on, initializers need not be listed as inputs."""
+
+
+def merge(
+    e: Emitter,
+    outputs: Mapping[str, gs.Tensor],
+    inputs: Sequence[gs.Variable] = (),
+    defaults: Mapping[str, np.ndarray] | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> onnx.ModelProto:
+    """The model with what `e` has emitted.
+
+    `outputs` gives each new graph output's name and tensor, `inputs` are new graph inputs,
+    `defaults` the values of those that may be left out (by name), `metadata` entries of
+    `metadata_props`. Emitted nodes that no output needs are dropped.
+    Raises `ModelError` when a new name is taken.
+    """
+    model = onnx.ModelProto()
+    model.CopyFrom(e.network.proto)
+    _require_free(e, [*outputs, *(tensor.name for tensor in inputs)])
+    named = {_named(e, tensor, name).name: tensor for name, tensor in outputs.items()}
+    nodes = _needed(e.nodes, set(named))
+    model.ir_version = max(model.ir_version, OLDEST_IR_VERSION)
+    model.graph.node.extend(OnnxExporter.export_node(node) for node in nodes)
+    model.graph.initializer.extend(
+        OnnxExporter.export_tensor_proto(value) for value in _stored(nodes, e.network.tensors)
+    )
+    model.graph.input.extend(_value_info(tensor, tensor.name) for tensor in inputs)
+    model.graph.initializer.extend(
+        onnx.numpy_helper.from_array(value, name) for name, value in (defaults or {}).items()
+    )
+    model.graph.output.extend(_value_info(tensor, name) for name, tensor in outputs.items())
+    for key, value in (metadata or {}).items():
+        model.metadata_props.add(key=key, value=value)
+    return model
+
+
+def _require_free(e: Emitter, names: list[str]) -> None:
+    for name in names:
+        if name in e.network.tensors:
+            raise ModelError(
+                f"the model already has a tensor named '{name}', which onnxcam adds; "
+                f"give the model as it was before it was rewritten, or rename that tensor"
+            )
+
+
+def _named(e: Emitter, tensor: gs.Tensor, name: str) -> gs.Tensor:
+    """A tensor of that name: an emitted one renamed, any other copied."""
+    made_here = tensor.inputs and any(tensor.inputs[0] is node for node in e.nodes)
+    if not made_here or not tensor.name.startswith("onnxcam/"):
+        tensor = e.unary("Identity", tensor)
+    tensor.name = name
+    return tensor
+
+
+def _needed(nodes: list[gs.Node], wanted: set[str]) -> list[gs.Node]:
+    kept: list[gs.Node] = []
+    for node in reversed(nodes):
+        if any(tensor.name in wanted for tensor in node.outputs):
+            kept.append(node)
+            wanted.update(tensor.name for tensor in node.inputs)
+    return kept[::-1]
+
+
+def _stored(nodes: list[gs.Node], known: Mapping[str, gs.Tensor]) -> list[gs.Constant]:
+    """The emitted constants that the nodes use, each once."""
+    found = {
+        tensor.name: tensor
+        for node in nodes
+        for tensor in node.inputs
+        if isinstance(tensor, gs.Constant) and tensor.name not in known
+    }
+    return list(found.values())
+
+
+def _value_info(tensor: gs.Tensor, name: str) -> onnx.ValueInfoProto:
+    elem_type = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
+    shape: Shape | None = None if tensor.shape is None else list(tensor.shape)
+    return onnx.helper.make_tensor_value_info(name, elem_type, shape)

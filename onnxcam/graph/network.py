@@ -1,0 +1,136 @@
+"""A model as the rest of onnxcam sees it: an onnx-graphsurgeon graph with trusted shapes."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+from onnxcam.graph.load import ModelSource, load
+from onnxcam.graph.shapes import Facts
+
+
+class Network:
+    """A loaded model, walked but never changed.
+
+    `proto` is the model itself. `graph` is its onnx-graphsurgeon view: shapes and element types
+    are inferred anew (`onnxcam.graph.shapes`), a dimension is an int, a symbol, or None when
+    nothing is known of it, and weights stay unread until somebody asks for their values.
+    """
+
+    def __init__(self, model: ModelSource) -> None:
+        self.proto: onnx.ModelProto = load(model)
+        self._facts = Facts(self.proto)
+        found = self._facts.tensors
+        gs.logger.G_LOGGER.severity = gs.logger.G_LOGGER.CRITICAL
+        self.graph: gs.Graph = gs.import_onnx(self.proto)
+        self.tensors: dict[str, gs.Tensor] = self.graph.tensors()
+        for name, tensor in self.tensors.items():
+            if isinstance(tensor, gs.Variable):
+                info = found.get(name)
+                tensor.shape = info.shape if info else None
+                tensor.dtype = info.dtype if info else None
+
+    @property
+    def opset(self) -> int:
+        """Version of the standard operator set that the model imports."""
+        return int(self.graph.opset)
+
+    def value(self, tensor: gs.Tensor) -> np.ndarray | None:
+        """Value of a tensor that every run shares: stored, or computed from what is stored."""
+        stored = constant(tensor)
+        return self._facts.values.get(tensor.name) if stored is None else stored
+
+    @cached_property
+    def position(self) -> dict[str, int]:
+        """Index of the node that makes each tensor; the file's order is a topological one."""
+        return {
+            tensor.name: index
+            for index, node in enumerate(self.graph.nodes)
+            for tensor in node.outputs
+        }
+
+    @cached_property
+    def varying(self) -> set[str]:
+        """Names of the tensors that depend on an input; all others are weights, or made of them."""
+        found = {tensor.name for tensor in self.inputs}
+        for node in self.graph.nodes:
+            if any(tensor.name in found for tensor in node.inputs):
+                found.update(tensor.name for tensor in node.outputs)
+        return found
+
+    @cached_property
+    def scopes(self) -> dict[str, tuple[str, ...]]:
+        """The framework modules that each tensor was computed in, by tensor name.
+
+        Torch's exporter records them as node metadata, the others only in the node's name
+        (`/layer4/layer4.2/conv3/Conv`, `model_1/block5_conv3/Relu`).
+        """
+        return {
+            output: _scopes(node)
+            for node in self.proto.graph.node
+            for output in node.output
+            if output
+        }
+
+    @cached_property
+    def inputs(self) -> list[gs.Variable]:
+        """What a run must be fed: graph inputs that are no stored weights."""
+        stored = {tensor.name for tensor in self.proto.graph.initializer}
+        return [tensor for tensor in self.graph.inputs if tensor.name not in stored]
+
+
+def is_float(tensor: gs.Tensor) -> bool:
+    """Whether a derivative can flow through a tensor of this element type."""
+    dtype = tensor.dtype
+    return isinstance(dtype, np.dtype) and dtype.kind in "fV" and dtype.name != "bool"
+
+
+def producer(tensor: gs.Tensor) -> gs.Node | None:
+    """The node that makes a tensor; None for inputs and stored weights."""
+    return tensor.inputs[0] if isinstance(tensor, gs.Variable) and tensor.inputs else None
+
+
+def constant(tensor: gs.Tensor) -> np.ndarray | None:
+    """Value of a tensor that is stored in the file, as a weight or by a `Constant` node."""
+    if isinstance(tensor, gs.Constant):
+        return np.asarray(tensor.values)
+    node = producer(tensor)
+    if node is None:
+        return None
+    if node.op == "Identity":
+        return constant(node.inputs[0])
+    if node.op != "Constant":
+        return None
+    for key, value in node.attrs.items():
+        if key == "value":
+            return np.asarray(value.values)
+        if key in ("value_int", "value_ints"):
+            return np.asarray(value, dtype=np.int64)
+        if key in ("value_float", "value_floats"):
+            return np.asarray(value, dtype=np.float32)
+    return None
+
+
+def describe(node: gs.Node) -> str:
+    """How errors name a node."""
+    name = node.name or (node.outputs[0].name if node.outputs else "")
+    return f"node '{name}' ({node.domain + '.' if node.domain else ''}{node.op})"
+
+
+def _scopes(node: onnx.NodeProto) -> tuple[str, ...]:
+    for entry in node.metadata_props:
+        if entry.key == "pkg.torch.onnx.name_scopes":
+            scopes = re.findall(r"'([^']*)'", entry.value)
+            return tuple(scope for scope in scopes[:-1] if scope)  # the last is the node itself
+    parts = [part for part in node.name.split("/") if part][:-1]
+    if not node.name.startswith("/"):
+        return tuple(parts)
+    nested: list[str] = []  # torch's older exporter: /layer4/layer4.2/conv3/Conv
+    for part in parts:
+        inside = bool(nested) and not part.startswith(nested[-1] + ".")
+        nested.append(f"{nested[-1]}.{part}" if inside else part)
+    return tuple(nested)

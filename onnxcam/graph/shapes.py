@@ -1,0 +1,233 @@
+"""Shapes of all tensors of a model, with symbols where a dimension varies.
+
+ONNX's own inference carries symbols through few operators (a `Reshape` loses them at once), but
+it carries numbers through nearly all. So a model with dynamic inputs is inferred twice, under two
+different sets of input sizes: a dimension that comes out the same both times is static, one that
+differs becomes a symbol named after its two values, and equal symbols mean equal dimensions.
+Weights are left out of the inferred copy, and so is the model's own `value_info`, which
+quantisation tools leave stale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import onnx
+
+from onnxcam.errors import ModelError
+from onnxcam.graph.interpret import interpret
+
+Dim = int | str | None
+Shape = list[Dim]
+
+LARGEST_KEPT_CONSTANT = 1024
+"""Constants above this many elements are weights: no shape is ever computed from them."""
+
+_BATCH_SIZES = (7, 11)
+_OTHER_SIZES = ((224, 288), (256, 352), (320, 416), (192, 384), (160, 448))
+_CHANNELS = 3
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """Element type and shape of one tensor; `shape` is None where even the rank is unknown."""
+
+    dtype: np.dtype | None
+    shape: Shape | None
+
+
+class Facts:
+    """What can be known of a model's tensors without running it.
+
+    Raises `ModelError` when the graph is malformed (onnx.checker's complaint).
+    """
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self._skeleton = _without_weights(model)
+        try:
+            onnx.checker.check_model(self._skeleton)
+        except onnx.checker.ValidationError as error:
+            reason = " ".join(str(error).split("==> Context")[0].split())
+            raise ModelError(f"the model is not valid ONNX: {reason}") from None
+        self._free = _free_dims(self._skeleton)
+
+    @cached_property
+    def tensors(self) -> dict[str, TensorInfo]:
+        """Element type and shape of every tensor of the main graph, by name."""
+        found = self._combined(*(_infer(self._sized(i)) for i in (0, 1)))
+        made = (name for node in self._skeleton.graph.node for name in node.output if name)
+        if all(_is_known(found.get(name)) for name in made):
+            return found
+        walked = self._combined(*(types for types, _ in self._walks))
+        return found | {k: v for k, v in walked.items() if not _is_known(found.get(k))}
+
+    @cached_property
+    def values(self) -> dict[str, np.ndarray]:
+        """Computed small tensors whose value does not depend on the sizes that vary."""
+        (_, first), (_, second) = self._walks
+        return {
+            name: value
+            for name, value in first.items()
+            if name in second and np.array_equal(value, second[name])
+        }
+
+    @cached_property
+    def _walks(self) -> list[tuple[dict[str, onnx.TypeProto], dict[str, np.ndarray]]]:
+        return [interpret(self._sized(i)) for i in (0, 1)]
+
+    def _sized(self, which: int) -> onnx.ModelProto:
+        """The skeleton with the first or the second set of input sizes."""
+        model = onnx.ModelProto()
+        model.CopyFrom(self._skeleton)
+        for value in model.graph.output:
+            # Declared output shapes may contradict the sizes that are tried.
+            if value.type.HasField("tensor_type"):
+                value.type.tensor_type.ClearField("shape")
+        for value in model.graph.input:
+            if not value.type.tensor_type.HasField("shape"):
+                continue
+            dims = value.type.tensor_type.shape.dim
+            keys = [_dim_key(value, axis) for axis in range(len(dims))]
+            for dim, key in zip(dims, keys, strict=True):
+                if key is not None:
+                    dim.dim_value = self._free[key][which]
+        return model
+
+    def _combined(
+        self, first: dict[str, onnx.TypeProto], second: dict[str, onnx.TypeProto]
+    ) -> dict[str, TensorInfo]:
+        names = {sizes: name for name, sizes in self._free.items()}
+        one = {k: _info(v) for k, v in first.items() if v.HasField("tensor_type")}
+        two = {k: _info(v) for k, v in second.items() if v.HasField("tensor_type")}
+        return {name: _combine(info, two.get(name), names) for name, info in one.items()}
+
+
+def _is_known(info: TensorInfo | None) -> bool:
+    return info is not None and info.shape is not None and None not in info.shape
+
+
+def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of the model in which weights have become inputs of the same type and shape."""
+    skeleton = onnx.ModelProto()
+    skeleton.ir_version = max(model.ir_version, 4)  # initializers need not be inputs from 4 on
+    skeleton.opset_import.extend(model.opset_import)
+    skeleton.functions.extend(model.functions)
+    graph = skeleton.graph
+    graph.name = model.graph.name or "graph"
+    graph.sparse_initializer.extend(model.graph.sparse_initializer)
+    stored = {tensor.name for tensor in model.graph.initializer}
+    graph.input.extend(value for value in model.graph.input if value.name not in stored)
+    graph.output.extend(model.graph.output)
+    for tensor in model.graph.initializer:
+        if _numel(tensor) <= LARGEST_KEPT_CONSTANT:
+            graph.initializer.append(tensor)
+        else:
+            graph.input.append(_value_info(tensor.name, tensor))
+    for node in model.graph.node:
+        weight = _constant_tensor(node)
+        if weight is not None and _numel(weight) > LARGEST_KEPT_CONSTANT:
+            graph.input.append(_value_info(node.output[0], weight))
+        else:
+            copy = graph.node.add()
+            copy.CopyFrom(node)
+            copy.ClearField("metadata_props")
+    return skeleton
+
+
+def _constant_tensor(node: onnx.NodeProto) -> onnx.TensorProto | None:
+    if node.op_type != "Constant":
+        return None
+    return next((a.t for a in node.attribute if a.name == "value"), None)
+
+
+def _numel(tensor: onnx.TensorProto) -> int:
+    return int(np.prod(tensor.dims, dtype=np.int64))
+
+
+def _value_info(name: str, tensor: onnx.TensorProto) -> onnx.ValueInfoProto:
+    return onnx.helper.make_tensor_value_info(name, tensor.data_type, list(tensor.dims))
+
+
+def _dim_key(value: onnx.ValueInfoProto, axis: int) -> str | None:
+    """A name for a dimension that varies, or None for a static one."""
+    dim = value.type.tensor_type.shape.dim[axis]
+    if dim.HasField("dim_value") and dim.dim_value > 0:
+        return None
+    anonymous = dim.dim_param in ("", "?", "-1", "None")
+    return f"{value.name}.{axis}" if anonymous else dim.dim_param
+
+
+def _free_dims(skeleton: onnx.ModelProto) -> dict[str, tuple[int, int]]:
+    """The two sizes to try for each input dimension that varies."""
+    free: dict[str, tuple[int, int]] = {}
+    for value in skeleton.graph.input:
+        if not value.type.tensor_type.HasField("shape"):
+            continue
+        dims = value.type.tensor_type.shape.dim
+        for axis in range(len(dims)):
+            key = _dim_key(value, axis)
+            if key is None or key in free:
+                continue
+            if axis == 0:
+                free[key] = _BATCH_SIZES
+            elif axis == 1 and len(dims) == 4 and not _looks_channels_last(value):
+                free[key] = (_CHANNELS, _CHANNELS)
+            else:
+                taken = sum(1 for sizes in free.values() if sizes in _OTHER_SIZES)
+                free[key] = _OTHER_SIZES[taken % len(_OTHER_SIZES)]
+    return free
+
+
+def _looks_channels_last(value: onnx.ValueInfoProto) -> bool:
+    return value.type.tensor_type.shape.dim[3].dim_value in (1, 3, 4)
+
+
+def _infer(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except (onnx.shape_inference.InferenceError, RuntimeError):
+        inferred = onnx.shape_inference.infer_shapes(model)
+    graph = inferred.graph
+    found = {
+        tensor.name: onnx.helper.make_tensor_type_proto(tensor.data_type, list(tensor.dims))
+        for tensor in graph.initializer
+    }
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        found[value.name] = value.type
+    return found
+
+
+def _info(kind: onnx.TypeProto) -> TensorInfo:
+    tensor = kind.tensor_type
+    dtype = _numpy_dtype(tensor.elem_type)
+    if not tensor.HasField("shape"):
+        return TensorInfo(dtype, None)
+    dims = tensor.shape.dim
+    return TensorInfo(dtype, [d.dim_value if d.HasField("dim_value") else None for d in dims])
+
+
+def _numpy_dtype(elem_type: int) -> np.dtype | None:
+    if elem_type == onnx.TensorProto.UNDEFINED:
+        return None
+    return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(elem_type))
+
+
+def _combine(
+    first: TensorInfo, second: TensorInfo | None, names: dict[tuple[int, int], str]
+) -> TensorInfo:
+    if second is None or first.shape is None or second.shape is None:
+        return TensorInfo(first.dtype, None)
+    if len(first.shape) != len(second.shape):
+        return TensorInfo(first.dtype, None)
+    pairs = zip(first.shape, second.shape, strict=True)
+    return TensorInfo(first.dtype, [_dim(a, b, names) for a, b in pairs])
+
+
+def _dim(first: Dim, second: Dim, names: dict[tuple[int, int], str]) -> Dim:
+    if not isinstance(first, int) or not isinstance(second, int):
+        return None
+    if first == second:
+        return first
+    return names.get((first, second), f"dim_{first}_{second}")
