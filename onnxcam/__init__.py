@@ -1,0 +1,46 @@
+"""Explain any exported vision model from its ONNX file alone."""
+
+from onnxcam import targets
+from onnxcam.card import Card
+from onnxcam.compose import rewrite
+from onnxcam.errors import (
+    ExecutionError,
+    ImageError,
+    LayerError,
+    MethodError,
+    ModelError,
+    OnnxCamError,
+    PreprocessError,
+    TargetError,
+    UnsupportedOperatorError,
+)
+from onnxcam.explainer import Explainer, explain, find_layers
+from onnxcam.explanation import Explanation, Target
+from onnxcam.gradients import append_gradients
+from onnxcam.graph.layers import TargetLayer
+from onnxcam.preprocess import Preprocess
+from onnxcam.version import __version__
+
+__all__ = [
+    "Card",
+    "ExecutionError",
+    "Explainer",
+    "Explanation",
+    "ImageError",
+    "LayerError",
+    "MethodError",
+    "ModelError",
+    "OnnxCamError",
+    "Preprocess",
+    "PreprocessError",
+    "Target",
+    "TargetError",
+    "TargetLayer",
+    "UnsupportedOperatorError",
+    "__version__",
+    "append_gradients",
+    "explain",
+    "find_layers",
+    "rewrite",
+    "targets",
+]

@@ -8,6 +8,7 @@ tensor is used more than once. Cotangents are kept by tensor name.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 import onnx_graphsurgeon as gs
 
@@ -18,7 +19,7 @@ from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import Network, describe, is_float
 
-Cotangent = gs.Tensor | OneHot
+Cotangent: TypeAlias = gs.Tensor | OneHot
 
 
 def path_between(network: Network, wrt: Iterable[str], of: Iterable[str]) -> list[gs.Node]:

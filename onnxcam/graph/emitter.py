@@ -8,7 +8,7 @@ carry leading axes in front of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -18,7 +18,7 @@ from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.network import Network
 from onnxcam.graph.shapes import Dim, Shape
 
-Operand = gs.Tensor | float | int
+Operand: TypeAlias = gs.Tensor | float | int
 
 
 def broadcast_dim(a: Dim, b: Dim) -> Dim:
@@ -30,13 +30,13 @@ def broadcast_dim(a: Dim, b: Dim) -> Dim:
     return b if a is None or isinstance(b, int) else a
 
 
-def broadcast(*shapes: Shape) -> Shape:
+def broadcast(*shapes: Sequence[Dim]) -> Shape:
     """Shape that shapes broadcast to, by NumPy's rule."""
     result: Shape = []
     for shape in shapes:
         rank = max(len(result), len(shape))
-        left: Shape = [1] * (rank - len(result)) + result
-        right: Shape = [1] * (rank - len(shape)) + list(shape)
+        left: Shape = [*[1] * (rank - len(result)), *result]
+        right: Shape = [*[1] * (rank - len(shape)), *shape]
         result = [broadcast_dim(a, b) for a, b in zip(left, right, strict=True)]
     return result
 
@@ -156,7 +156,7 @@ class Emitter:
         if is_static(x.shape):
             return self.ints(*x.shape)
         if x.name not in self._shapes:
-            rank = None if x.shape is None else [len(x.shape)]
+            rank: Shape | None = None if x.shape is None else [len(x.shape)]
             self._shapes[x.name] = self.op("Shape", x, shape=rank, dtype=np.dtype(np.int64))
         return self._shapes[x.name]
 

@@ -82,3 +82,15 @@ def _external_locations(graph: onnx.GraphProto) -> Iterator[str]:
     for tensor in tensors_of(graph):
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             yield from (entry.value for entry in tensor.external_data if entry.key == "location")
+
+
+def with_picture_size(
+    model: onnx.ModelProto, name: str, layout: str, size: tuple[int, int]
+) -> onnx.ModelProto:
+    """A copy of the model whose input `name` takes pictures of one size (height, width) only."""
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(model)
+    value = next(value for value in fixed.graph.input if value.name == name)
+    for letter, length in zip("HW", size, strict=True):
+        value.type.tensor_type.shape.dim[layout.index(letter)].dim_value = length
+    return fixed

@@ -89,7 +89,7 @@ def _through(network: Network, node: gs.Node, roles: dict[str, Roles]) -> Roles 
     # Element by element: of the operands that have the output's shape, the best known one.
     alike = [t for t in node.inputs if t.name in roles and list(t.shape or []) == shape]
     if alike:
-        return max((roles[t.name] for t in alike), key=lambda r: sum(c in "NCTDHW" for c in r.letters))
+        return max((roles[t.name] for t in alike), key=_known_letters)
     return known if len(known.letters) == len(shape) and None in shape else None
 
 
@@ -186,3 +186,7 @@ def _projected(network: Network, node: gs.Node, known: Roles, rank: int) -> Role
     if rank != len(known.letters) or node.inputs[1].name in network.varying:
         return None
     return replace(known, letters=known.letters[:-1] + "C") if known.letters[-1] == "C" else None
+
+
+def _known_letters(roles: Roles) -> int:
+    return sum(letter in "NCTDHW" for letter in roles.letters)

@@ -1,0 +1,146 @@
+"""What travels with a model: its preprocessing and its labels.
+
+Looked for in the model's `metadata_props`, then in a JSON file of the same name beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from onnxcam.errors import PreprocessError, TargetError, nearest
+from onnxcam.graph.network import Network
+from onnxcam.graph.picture import ImageInput
+from onnxcam.preprocess import PRESETS, Preprocess, find_preprocess, from_mapping, read_json
+
+PREPROCESS_KEY = "onnxcam.preprocess"
+LABELS_KEY = "onnxcam.labels"
+
+PreprocessSpec = str | os.PathLike[str] | dict[str, Any] | Preprocess | None
+LabelSpec = str | os.PathLike[str] | Sequence[str] | None
+
+
+@dataclass(frozen=True)
+class Card:
+    """Preprocessing and labels of a model; `assumed` says in words what was only guessed."""
+
+    preprocess: Preprocess
+    labels: tuple[str, ...] | None
+    assumed: tuple[str, ...] = ()
+
+    def label(self, index: int) -> str | None:
+        """Name of a class, or None when the model's classes have no names."""
+        if self.labels is None or not 0 <= index < len(self.labels):
+            return None
+        return self.labels[index]
+
+    def index(self, label: str) -> int:
+        """Number of the class of that name, case ignored; `TargetError` with the nearest ones."""
+        if self.labels is None:
+            raise TargetError(
+                f"no label '{label}': the model carries no labels; give the class by number, or "
+                f"the names with --labels"
+            )
+        lowered = [known.lower() for known in self.labels]
+        if label.lower() in lowered:
+            return lowered.index(label.lower())
+        # ImageNet's names are lists of synonyms: "tabby, tabby cat".
+        for index, known in enumerate(lowered):
+            if label.lower() in (name.strip() for name in known.split(",")):
+                return index
+        raise TargetError(f"no label '{label}'{nearest(label, self.labels)}")
+
+
+def find_card(
+    model: str | os.PathLike[str] | onnx.ModelProto,
+    network: Network,
+    image: ImageInput,
+    preprocess: PreprocessSpec = None,
+    labels: LabelSpec = None,
+) -> Card:
+    """What was given wins, then what is in the file, then what lies beside it, then a guess."""
+    inside = {entry.key: entry.value for entry in network.proto.metadata_props}
+    beside, name = _beside(model)
+    assumed: list[str] = []
+    if preprocess is not None:
+        chosen = find_preprocess(preprocess)
+    elif PREPROCESS_KEY in inside:
+        chosen = from_mapping(_parsed(inside, PREPROCESS_KEY), f"metadata {PREPROCESS_KEY}")
+    elif "preprocess" in beside:
+        chosen = from_mapping(beside["preprocess"], name)
+    else:
+        preset, why = _guess(network, image)
+        chosen = PRESETS[preset]
+        assumed.append(f"preprocessing '{preset}' ({why}; --preprocess says otherwise)")
+    if (image.height is None or image.width is None) and chosen.size is None:
+        size = chosen.input_size(image)
+        assumed.append(f"input size {size[0]}x{size[1]} (the model leaves it open)")
+    if labels is not None:
+        names = _given_labels(labels)
+    elif LABELS_KEY in inside:
+        names = [str(label) for label in _parsed(inside, LABELS_KEY)]
+    else:
+        names = [str(label) for label in beside.get("labels", [])]
+    return Card(chosen, tuple(names) or None, tuple(assumed))
+
+
+def _beside(model: str | os.PathLike[str] | onnx.ModelProto) -> tuple[dict[str, Any], str]:
+    if isinstance(model, onnx.ModelProto):
+        return {}, ""
+    path = Path(model).with_suffix(".json")
+    return (read_json(path), str(path)) if path.is_file() else ({}, "")
+
+
+def _parsed(inside: dict[str, str], key: str) -> Any:
+    try:
+        return json.loads(inside[key])
+    except json.JSONDecodeError as error:
+        raise PreprocessError(f"the model's metadata '{key}' is no JSON ({error})") from None
+
+
+def _given_labels(labels: LabelSpec) -> list[str]:
+    """Labels from a list, a text file of one a line, or a JSON file (a list, or index to name)."""
+    if labels is None or not isinstance(labels, str | os.PathLike):
+        return [str(label) for label in labels or []]
+    path = Path(labels)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PreprocessError(f"{path}: labels cannot be read ({error})") from None
+    if path.suffix.lower() != ".json":
+        names = [line.strip() for line in text.splitlines()]
+    else:
+        try:
+            content = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise PreprocessError(f"{path}: not readable as JSON ({error})") from None
+        if isinstance(content, dict):
+            content = content.get("labels", content)
+        if isinstance(content, dict):
+            content = [content[key] for key in sorted(content, key=int)]
+        names = [str(label) for label in content]
+    if not any(names):
+        raise PreprocessError(f"{path}: holds no labels")
+    return names
+
+
+def _guess(network: Network, image: ImageInput) -> tuple[str, str]:
+    """A preset and why: a model that begins with arithmetic on its input normalises by itself."""
+    tensor = network.tensors[image.name]
+    first = tensor.outputs[0] if tensor.outputs else None
+    while first is not None and first.op in ("Identity", "Cast", "Transpose", "Reshape"):
+        consumers = first.outputs[0].outputs
+        first = consumers[0] if consumers else None
+    if image.dtype.kind == "u" or (first is not None and first.op in ("Sub", "Mul", "Div")):
+        return "raw", "the model normalises by itself"
+    if image.channels == 1:
+        return "0-1", "one channel"
+    if image.channels_last:
+        return "tf", "channels last, as Keras exports"
+    return "imagenet", "channels first, as PyTorch and Paddle export"

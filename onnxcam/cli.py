@@ -1,0 +1,254 @@
+"""The command line: argument parsing only."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+import onnxcam
+from onnxcam.errors import OnnxCamError
+from onnxcam.files import KINDS, Saver
+from onnxcam.overlay import DEFAULT_ALPHA, DEFAULT_COLORMAP
+
+MODEL = click.argument("model", type=click.Path())
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+PREPROCESS = click.option(
+    "--preprocess", help="Preset (imagenet, caffe, tf, 0-1, raw) or a JSON file."
+)
+LABELS = click.option("--labels", type=click.Path(), help="Class names: text or JSON file.")
+LAYER = click.option(
+    "--layer", help="Target layer: tensor, node or scope name, or its rank in `onnxcam layers`."
+)
+METHOD = click.option("--method", default="gradcam", show_default=True, help="See `methods`.")
+
+
+class Group(click.Group):
+    """Turns every error that onnxcam raises on purpose into one line and exit status 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OnnxCamError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(onnxcam.__version__)
+def main() -> None:
+    """Explain any exported vision model from its ONNX file alone."""
+
+
+@main.command()
+@MODEL
+@click.argument("images", nargs=-1, required=True, type=click.Path())
+@click.option("-o", "--output", default="explanations", show_default=True, help="Folder.")
+@METHOD
+@LAYER
+@click.option("--target", help="Class number or label to explain, instead of the best.")
+@click.option("--top", default=1, show_default=True, help="Explain the K best classes.")
+@click.option(
+    "--score",
+    type=click.Choice(onnxcam.targets.SCORES),
+    default="logit",
+    show_default=True,
+    help="What is differentiated.",
+)
+@PREPROCESS
+@LABELS
+@click.option("--provider", multiple=True, help="ONNX Runtime provider, e.g. cpu or cuda.")
+@click.option("--style", default="blend", show_default=True, help="blend or add.")
+@click.option("--colormap", default=DEFAULT_COLORMAP, show_default=True, help="OpenCV's name.")
+@click.option("--alpha", default=DEFAULT_ALPHA, show_default=True, help="Weight of the heat.")
+@click.option(
+    "--save",
+    default="overlay,heatmap",
+    show_default=True,
+    help=f"What to write: {', '.join(KINDS)}; comma-separated.",
+)
+@JSON
+def explain(
+    model: str,
+    images: tuple[str, ...],
+    output: str,
+    method: str,
+    layer: str | None,
+    target: str | None,
+    top: int,
+    score: str,
+    preprocess: str | None,
+    labels: str | None,
+    provider: tuple[str, ...],
+    style: str,
+    colormap: str,
+    alpha: float,
+    save: str,
+    as_json: bool,
+) -> None:
+    """Explain pictures: what did the model look at?
+
+    Example: onnxcam explain models/efficientnet_lite0.onnx models/images/chelsea.png --top 3
+    """
+    saver = Saver(
+        Path(output), save.split(","), {"style": style, "colormap": colormap, "alpha": alpha}
+    )
+    explainer = onnxcam.Explainer(model, method, layer, preprocess, labels, provider or None, score)
+    for assumption in explainer.card.assumed:
+        click.echo(f"assumed: {assumption}", err=True)
+    written: list[dict[str, Any]] = []
+    failed = 0
+    for image in _progress(images):
+        try:
+            found = explainer.explain(image, target, top)
+            for one in found if isinstance(found, list) else [found]:
+                written.append(saver.save(one))
+                _announce(written[-1], as_json)
+        except onnxcam.ImageError as error:
+            failed += 1
+            click.echo(f"error: {error}", err=True)
+    if as_json:
+        click.echo(json.dumps(written, indent=2, ensure_ascii=False))
+    if failed:
+        sys.exit(1)
+
+
+def _announce(entry: dict[str, Any], as_json: bool) -> None:
+    for warning in entry["warnings"]:
+        click.echo(f"warning: {entry['image']}: {warning}", err=True)
+    if not as_json:
+        target = entry["target"]
+        name = target["label"] or f"class {target['index']}"
+        files = ", ".join(entry[kind] for kind in KINDS if entry.get(kind))
+        click.echo(
+            f"{entry['image']}: {target['index']} {name} ({target['probability']:.1%}) -> {files}"
+        )
+
+
+def _progress(images: tuple[str, ...]) -> Iterable[str]:
+    """A progress bar on stderr when there is more than one picture and somebody to see it."""
+    if len(images) == 1 or not sys.stderr.isatty():
+        return images
+    from rich.console import Console  # slow to import, and a single picture needs none of it
+    from rich.progress import track
+
+    return track(images, "explaining", console=Console(stderr=True))
+
+
+@main.command()
+@MODEL
+@JSON
+def layers(model: str, as_json: bool) -> None:
+    """List candidate target layers, best first; the automatic choice is marked *.
+
+    Example: onnxcam layers models/efficientnet_lite0.onnx
+    """
+    found = [layer.as_dict() for layer in onnxcam.find_layers(model)]
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    rows = [
+        (
+            f"{layer['index']}{' *' if layer['automatic'] else ''}",
+            layer["name"],
+            layer["op"],
+            layer["scope"],
+            "x".join(str(size) for size in layer["grid"]),
+            layer["layout"],
+            "trunk" if layer["trunk"] else "branch",
+        )
+        for layer in found
+    ]
+    _table(("rank", "tensor", "op", "scope", "grid", "layout", "on"), rows)
+
+
+@main.command()
+@JSON
+def methods(as_json: bool) -> None:
+    """List the methods, with formula and paper.
+
+    Example: onnxcam methods
+    """
+    from onnxcam.methods import methods as all_methods
+
+    found = [
+        {"name": m.name, "title": m.title, "formula": m.formula, "paper": m.paper}
+        for m in all_methods()
+    ]
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    _table(("name", "formula", "paper"), [(m["name"], m["formula"], m["paper"]) for m in found])
+
+
+@main.command()
+@MODEL
+@click.option("-o", "--output", required=True, type=click.Path(), help="The new model.")
+@METHOD
+@LAYER
+@click.option("--top", default=1, show_default=True, help="Explain K classes in each run.")
+@click.option("--profile", default="cpu", show_default=True, help="Which operators are emitted.")
+def rewrite(
+    model: str, output: str, method: str, layer: str | None, top: int, profile: str
+) -> None:
+    """Write a model that explains itself: outputs `cam` and `cam_target` beside its own.
+
+    Example: onnxcam rewrite models/efficientnet_lite0.onnx -o explained.onnx
+    """
+    from onnxcam.files import write_model
+
+    made = onnxcam.rewrite(model, method, layer, top, profile)
+    write_model(Path(output), made)
+    inside = {entry.key: entry.value for entry in made.metadata_props}
+    click.echo(f"{output}: {method} at '{inside['onnxcam.layer']}', top {top}")
+
+
+@main.command()
+@MODEL
+@LAYER
+@PREPROCESS
+@JSON
+def check(model: str, layer: str | None, preprocess: str | None, as_json: bool) -> None:
+    """Does the model differentiate, and is its gradient right? Exit status 0 when both hold.
+
+    Example: onnxcam check models/efficientnet_lite0.onnx
+    """
+    from onnxcam.check import check as run_check
+
+    report = run_check(model, layer, preprocess)
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), indent=2))
+    else:
+        met = ", ".join(f"{op} x{count}" for op, count in sorted(report.operators.items()))
+        rows = [
+            ("opset", str(report.opset)),
+            ("input", report.input),
+            ("classes", f"{report.classes} ({report.head})"),
+            ("layer", report.layer),
+            ("path", met or "empty"),
+            ("without a rule", ", ".join(report.missing) or "none"),
+            ("difference", ", ".join(f"{error:.1e}" for error in report.errors) or "not measured"),
+            ("verdict", report.verdict),
+        ]
+        for name, value in rows:
+            click.echo(f"{name:<15} {value}")
+    if not report.passed:
+        sys.exit(1)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table as wide as the terminal, or unwrapped when it is piped."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold")
+    for name in header:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    console.print(table) if console.is_terminal else Console(width=200).print(table)

@@ -1,0 +1,85 @@
+"""What is written to disk: overlays, heatmaps, raw maps, models."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from onnxcam.errors import ModelError, OnnxCamError, nearest
+from onnxcam.explanation import Explanation
+from onnxcam.images import write_bytes
+
+KINDS = ("overlay", "heatmap", "raw")
+"""The picture (.png), the heatmap in [0, 1] (.npy) and the raw map (.raw.npy)."""
+
+
+class Saver:
+    """Writes explanations into one folder, never two of a run under one name."""
+
+    def __init__(self, folder: Path, kinds: Sequence[str], style: dict[str, Any]) -> None:
+        for kind in kinds:
+            if kind not in KINDS:
+                raise OnnxCamError(f"cannot save '{kind}'{nearest(kind, KINDS)}")
+        self._folder = folder
+        self._kinds = kinds
+        self._style = style
+        self._taken: dict[str, str] = {}
+
+    def save(self, explanation: Explanation) -> dict[str, Any]:
+        """Write one explanation; returns its entry of `explain --json`."""
+        stem = self._stem(explanation)
+        paths: dict[str, str | None] = dict.fromkeys(KINDS)
+        for kind in self._kinds:
+            path = self._folder / f"{stem}{_SUFFIX[kind]}"
+            if kind == "overlay":
+                explanation.save(path, **self._style)
+            else:
+                write_bytes(path, _npy(getattr(explanation, kind)))
+            paths[kind] = str(path)
+        target = explanation.target
+        return {
+            "image": explanation.image,
+            "method": explanation.method,
+            "layer": explanation.layer,
+            "target": {
+                "index": target.index,
+                "label": target.label,
+                "score": target.score,
+                "probability": target.probability,
+            },
+            "provider": explanation.provider,
+            **paths,
+            "warnings": explanation.warnings,
+        }
+
+    def _stem(self, explanation: Explanation) -> str:
+        """`cat.285.gradcam`; of two pictures called cat the second becomes `cat-2`."""
+        image = explanation.image or "picture"
+        name, number = Path(image).stem, 1
+        while self._taken.setdefault(name, image) != image:
+            number += 1
+            name = f"{Path(image).stem}-{number}"
+        return f"{name}.{explanation.target.index}.{explanation.method}"
+
+
+_SUFFIX = {"overlay": ".png", "heatmap": ".npy", "raw": ".raw.npy"}
+
+
+def _npy(values: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, values)
+    return buffer.getvalue()
+
+
+def write_model(path: Path, model: onnx.ModelProto) -> None:
+    """Write a model as one file; `ModelError` when that fails."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        onnx.save(model, str(path))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be written ({error})") from None

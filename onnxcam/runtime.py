@@ -1,0 +1,86 @@
+"""Sessions of ONNX Runtime, which is imported only when the first one is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+
+from onnxcam.errors import ExecutionError, nearest
+
+CPU = "CPUExecutionProvider"
+
+
+def import_runtime() -> Any:
+    """The onnxruntime module; `ExecutionError` with the way out when it is not installed."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ExecutionError(
+            "ONNX Runtime is not installed: pip install 'onnxcam[cpu]', or 'onnxcam[gpu]' on a "
+            "machine with an NVIDIA GPU (not both, they overwrite each other)"
+        ) from None
+    return onnxruntime
+
+
+class Runner:
+    """One session: feeds by name in, outputs by name out."""
+
+    def __init__(self, model: onnx.ModelProto, providers: Sequence[str] | None = None) -> None:
+        runtime = import_runtime()
+        chosen = _providers(runtime, providers)
+        options = runtime.SessionOptions()
+        options.log_severity_level = 3
+        try:
+            self._session = runtime.InferenceSession(
+                model.SerializeToString(), options, providers=chosen
+            )
+        except Exception as error:  # onnxruntime raises its own types, which have no common base
+            raise ExecutionError(f"ONNX Runtime refuses the model: {one_line(error)}") from None
+        self.provider: str = self._session.get_providers()[0]
+        if providers and self.provider != chosen[0]:
+            raise ExecutionError(
+                f"{chosen[0]} could not be started, ONNX Runtime fell back to {self.provider}; "
+                f"check the driver and libraries, or leave --provider out"
+            )
+        self.outputs: list[str] = [output.name for output in self._session.get_outputs()]
+
+    def run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """All outputs of one run, by name."""
+        try:
+            values = self._session.run(None, feeds)
+        except Exception as error:
+            raise ExecutionError(f"the model does not run: {one_line(error)}") from None
+        return dict(zip(self.outputs, values, strict=True))
+
+
+def one_line(error: Exception) -> str:
+    """The first line of what ONNX Runtime says, without its error code."""
+    first = str(error).strip().splitlines()[0]
+    return first.split(" : ", 3)[-1] if first.startswith("[ONNXRuntimeError]") else first
+
+
+def _providers(runtime: Any, wanted: Sequence[str] | None) -> list[str]:
+    """Full names of the providers wanted, the CPU behind them; short names ("cuda") are known."""
+    available = runtime.get_available_providers()
+    if not wanted:
+        return [CPU] if "CUDAExecutionProvider" not in available else available_first(available)
+    short = {name.removesuffix("ExecutionProvider").lower(): name for name in available}
+    names = []
+    for name in wanted:
+        full = short.get(name.lower().removesuffix("executionprovider"))
+        if full is None:
+            near = nearest(name, [*short, *available])
+            raise ExecutionError(
+                f"execution provider '{name}' is not there{near}; this onnxruntime has: "
+                f"{', '.join(available)}"
+            )
+        names.append(full)
+    return [*names, CPU] if CPU not in names else names
+
+
+def available_first(available: Sequence[str]) -> list[str]:
+    """CUDA before the CPU; others only on request, because some compile for minutes."""
+    return [name for name in ("CUDAExecutionProvider", CPU) if name in available]
