@@ -108,7 +108,7 @@ def explain(
             for one in found if isinstance(found, list) else [found]:
                 written.append(saver.save(one))
                 _announce(written[-1], as_json)
-        except onnxcam.ImageError as error:
+        except (onnxcam.ImageError, onnxcam.ExecutionError) as error:
             failed += 1
             click.echo(f"error: {error}", err=True)
     if as_json:

@@ -11,6 +11,8 @@ from google.protobuf.message import DecodeError
 
 from onnxcam.errors import ModelError
 
+_STANDARD = ("", "ai.onnx")
+
 ModelSource = str | os.PathLike[str] | onnx.ModelProto
 
 
@@ -46,7 +48,7 @@ def load(model: ModelSource) -> onnx.ModelProto:
 def _require_graph(proto: onnx.ModelProto, name: str) -> None:
     if not proto.graph.node:
         raise ModelError(f"{name}: not an ONNX model (it holds no graph)")
-    if not any(opset.domain in ("", "ai.onnx") for opset in proto.opset_import):
+    if not any(opset.domain in _STANDARD for opset in proto.opset_import):
         raise ModelError(f"{name}: not a usable ONNX model (it imports no ai.onnx opset)")
 
 
@@ -82,6 +84,30 @@ def _external_locations(graph: onnx.GraphProto) -> Iterator[str]:
     for tensor in tensors_of(graph):
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             yield from (entry.value for entry in tensor.external_data if entry.key == "location")
+
+
+OLDEST_OPSET = 11
+"""Before it, pads, slices and clips were attributes, and floats could not be compared."""
+
+
+def modernized(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model itself, or a copy at opset 11 of an older one (Paddle still exports opset 9).
+
+    Raises `ModelError` when onnx's own converter cannot do it.
+    """
+    opset = next(entry.version for entry in model.opset_import if entry.domain in _STANDARD)
+    if opset >= OLDEST_OPSET:
+        return model
+    from onnx import version_converter  # rarely needed
+
+    try:
+        return version_converter.convert_version(model, OLDEST_OPSET)
+    except Exception as error:  # the converter raises whatever its C++ throws
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"the model uses opset {opset}, and onnx cannot convert it to {OLDEST_OPSET} "
+            f"({reason}); export it again with a newer opset"
+        ) from None
 
 
 def with_picture_size(

@@ -9,12 +9,12 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from onnxcam.graph.load import ModelSource, load
+from onnxcam.graph.load import ModelSource, load, modernized
 from onnxcam.graph.shapes import Facts
 
 
 class Network:
-    """A loaded model, walked but never changed.
+    """A loaded model, walked but never changed (one older than opset 11 is converted to it).
 
     `proto` is the model itself. `graph` is its onnx-graphsurgeon view: shapes and element types
     are inferred anew (`onnxcam.graph.shapes`), a dimension is an int, a symbol, or None when
@@ -22,7 +22,7 @@ class Network:
     """
 
     def __init__(self, model: ModelSource) -> None:
-        self.proto: onnx.ModelProto = load(model)
+        self.proto: onnx.ModelProto = modernized(load(model))
         self._facts = Facts(self.proto)
         found = self._facts.tensors
         gs.logger.G_LOGGER.severity = gs.logger.G_LOGGER.CRITICAL

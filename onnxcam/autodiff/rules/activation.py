@@ -194,11 +194,8 @@ def abs_(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     return e.mul(dy, e.unary("Sign", node.inputs[0]))
 
 
-@vjp("Sin")
-def sin(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    return e.mul(dy, e.unary("Cos", node.inputs[0]))
-
-
-@vjp("Cos")
-def cos(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    return e.unary("Neg", e.mul(dy, e.unary("Sin", node.inputs[0])))
+@vjp("Shrink")
+def shrink(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    """x moved towards zero by `bias`, and 0 within `lambd` of it."""
+    outside = e.greater(e.unary("Abs", node.inputs[0]), node.attrs.get("lambd", 0.5))
+    return e.where(outside, dy, 0)

@@ -51,8 +51,14 @@ def pow_(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     """y = a^b: dy b a^(b-1), and dy y log a (0 where a is 0, whose logarithm is not used)."""
     a, b = node.inputs
     if i == 0:
+        power = e.network.value(b)
+        if power is not None and power.size == 1 and power.ravel()[0] == 2:
+            return e.mul(dy, e.mul(a, 2))
         exponent = e.cast(b, a.dtype)
-        return e.mul(dy, e.mul(exponent, e.pow(a, e.sub(exponent, 1))))
+        lowered = e.pow(a, e.sub(exponent, 1))
+        if power is None or (power == 0).any():  # 0 a^-1 is not a number where a is 0
+            lowered = e.where(e.equal(exponent, 0), 0, lowered)
+        return e.mul(dy, e.mul(exponent, lowered))
     positive = e.greater(a, 0)
     log = e.where(positive, e.unary("Log", e.where(positive, a, 1)), 0)
     return e.mul(dy, e.mul(node.outputs[0], log))

@@ -83,6 +83,27 @@ def reduce_log_sum_exp(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.T
     return e.mul(e.unary("Exp", e.sub(x, y)), _lazy(e, node, dy))
 
 
+@vjp("ReduceLogSum")
+def reduce_log_sum(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    return e.div(_lazy(e, node, dy), e.unary("Exp", _kept(e, node, node.outputs[0])))
+
+
+@vjp("ReduceProd")
+def reduce_prod(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    """The product of the others: y / x, with zeros left out of the product and counted instead.
+
+    A single zero takes the product of all others; where there are two, that is zero everywhere.
+    """
+    x = node.inputs[0]
+    axes = reduced_axes(e, node)
+    is_zero = e.equal(x, 0)
+    nonzero = e.where(is_zero, 1, x)
+    zeros = e.reduce("ReduceSum", e.cast(is_zero, x.dtype), axes)
+    others_zero = e.greater(e.sub(zeros, e.cast(is_zero, x.dtype)), 0)
+    product = e.div(e.reduce("ReduceProd", nonzero, axes), nonzero)
+    return e.mul(e.where(others_zero, 0, product), _lazy(e, node, dy))
+
+
 @vjp("CumSum")
 def cum_sum(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     """The same sum, run the other way."""

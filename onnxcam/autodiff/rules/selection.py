@@ -1,4 +1,4 @@
-"""Operators that pick values by index."""
+"""Gather: values picked along one axis go back to their places."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def gather(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     index = e.network.value(picked)
     if index is None or not isinstance(size, int):
         return _scatter_add(e, node, dy, axis)
-    return _scatter(e, dy, np.where(index < 0, index + size, index).ravel(), axis, size)
+    return scatter(e, dy, np.where(index < 0, index + size, index).ravel(), axis, size)
 
 
 def _scatter_add(e: Emitter, node: gs.Node, dy: gs.Tensor, axis: int) -> gs.Tensor:
@@ -53,11 +53,7 @@ def _scatter_add(e: Emitter, node: gs.Node, dy: gs.Tensor, axis: int) -> gs.Tens
     flat = e.reshape(picked, [None])
     index = e.unsqueeze(flat, [a for a in range(rank) if a != axis % rank])
     index = e.op("Expand", index, e.shape(dy), shape=list(dy.shape))
-    zeros = e.expand(e.constant(np.zeros([1] * len(x.shape)), x.dtype), x)
-    lead_axes = rank - len(x.shape)
-    if lead_axes:
-        target = e.concat([e.dim(dy, 0 - rank), e.shape(x)], -1)
-        zeros = e.op("Expand", zeros, target, shape=[dy.shape[0], *x.shape])
+    zeros = zeros_like(e, x, dy)
     return e.op(
         "ScatterElements",
         zeros,
@@ -69,7 +65,16 @@ def _scatter_add(e: Emitter, node: gs.Node, dy: gs.Tensor, axis: int) -> gs.Tens
     )
 
 
-def _scatter(e: Emitter, dy: gs.Tensor, index: np.ndarray, axis: int, size: int) -> gs.Tensor:
+def zeros_like(e: Emitter, x: gs.Tensor, dy: gs.Tensor) -> gs.Tensor:
+    """Zeros shaped like x, with the leading axes of dy in front (dy has x's rank behind them)."""
+    shape = [*dy.shape[: lead(dy, x)], *x.shape]
+    sizes = [e.dim(dy, k - len(dy.shape)) for k in range(lead(dy, x))]
+    target = e.concat([*sizes, e.shape(x)], -1)
+    zero = e.constant(np.zeros([1] * len(shape)), x.dtype)
+    return e.op("Expand", zero, target, shape=shape)
+
+
+def scatter(e: Emitter, dy: gs.Tensor, index: np.ndarray, axis: int, size: int) -> gs.Tensor:
     """Values along an axis to the positions `index` of an axis of length `size`."""
     steps = np.unique(np.diff(index))
     if len(index) == 1 or (len(steps) == 1 and steps[0] > 0):
@@ -91,44 +96,3 @@ def _scatter(e: Emitter, dy: gs.Tensor, index: np.ndarray, axis: int, size: int)
     order = [a for a in range(len(dy.shape)) if a != at] + [at]
     moved = e.matmul(e.transpose(dy, order), e.constant(picks))
     return e.transpose(moved, np.argsort(order).tolist())
-
-
-@vjp("GatherElements")
-def gather_elements(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    """Add the values up where they were picked; needs ScatterElements' add (opset 16)."""
-    x, index, y = node.inputs[0], node.inputs[1], node.outputs[0]
-    if e.opset < 16 or lead(dy, y):
-        raise UnsupportedOperatorError(
-            f"{describe(node)}, opset {e.opset}, has no derivative here before opset 16 or for "
-            f"several targets at once; convert the model to a newer opset"
-        )
-    zeros = e.expand(e.constant(np.zeros([1] * len(x.shape)), x.dtype), x)
-    return e.op(
-        "ScatterElements",
-        zeros,
-        index,
-        full(e, dy, y),
-        shape=list(x.shape),
-        axis=node.attrs.get("axis", 0),
-        reduction="add",
-    )
-
-
-@vjp("TopK")
-def top_k(e: Emitter, node: gs.Node, i: int, *dys: gs.Tensor | None) -> gs.Tensor:
-    """The largest (or smallest) values stand at the positions of the second output."""
-    x, y, dy = node.inputs[0], node.outputs[0], dys[0]
-    assert dy is not None
-    if lead(dy, y):
-        raise UnsupportedOperatorError(
-            f"{describe(node)} has no derivative here for several targets at once; use top=1"
-        )
-    zeros = e.expand(e.constant(np.zeros([1] * len(x.shape)), x.dtype), x)
-    return e.op(
-        "ScatterElements",
-        zeros,
-        node.outputs[1],
-        full(e, dy, y),
-        shape=list(x.shape),
-        axis=node.attrs.get("axis", -1),
-    )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.cotangent import OneHot, full, lead, unbroadcast
+from onnxcam.autodiff.cotangent import OneHot, full, lead
 from onnxcam.autodiff.registry import elementwise, vjp
 from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.axes import matching_axes
@@ -211,51 +211,5 @@ def spread(e: Emitter, x: gs.Tensor, axis: int, step: int) -> gs.Tensor:
     dims = list(x.shape)
     dims[at] = size * step if isinstance(size, int) else None
     sizes = [e.dim(x, k - rank) for k in range(rank)]
-    if not isinstance(size, int):
-        sizes[at] = e.mul(sizes[at], step)
+    sizes[at] = e.ints(size * step) if isinstance(size, int) else e.mul(sizes[at], step)
     return e.reshape(apart, dims, sizes)
-
-
-@vjp("Pad")
-def pad(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    """Cut the padding off again (mode constant)."""
-    x, y = node.inputs[0], node.outputs[0]
-    rank = len(x.shape)
-    changed = [a for a in range(-rank, 0) if x.shape[a] != y.shape[a] or x.shape[a] is None]
-    if not changed:
-        return dy
-    mode = node.attrs.get("mode", "constant")
-    amounts = node.attrs.get("pads") if e.opset < 11 else e.network.value(node.inputs[1])
-    if mode != "constant" or amounts is None:
-        raise UnsupportedOperatorError(
-            f"{describe(node)} pads by '{mode}' or by amounts known only at run time, which has "
-            f"no derivative here; choose a target layer behind it"
-        )
-    axes = list(range(rank))
-    if len(node.inputs) > 3 and node.inputs[3].name:
-        axes = [int(v) % rank for v in np.ravel(e.network.value(node.inputs[3]))]
-    begins, ends = np.array(amounts, dtype=int).reshape(2, -1)
-    undo = {
-        axis - rank: (-int(begin), -int(end))
-        for axis, begin, end in zip(axes, begins, ends, strict=True)
-        if begin or end
-    }
-    return e.pad(full(e, dy, y, list(undo)), undo)
-
-
-@vjp("DepthToSpace", "SpaceToDepth")
-def depth_to_space(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    """The moves backwards: blocks of b x b positions to channels, or channels to blocks."""
-    x, y = node.inputs[0], node.outputs[0]
-    dy = full(e, dy, y)
-    b = node.attrs["blocksize"]
-    front = list(dy.shape[:-3])
-    if node.op == "SpaceToDepth":
-        c, h, w = x.shape[-3], *y.shape[-2:]
-        dx = e.transpose(e.reshape(dy, [*front, b, b, c, h, w]), (2, 3, 0, 4, 1))
-    else:
-        c, h, w = y.shape[-3], *x.shape[-2:]
-        dx = e.reshape(dy, [*front, c, h, b, w, b])
-        crd = node.attrs.get("mode", "DCR") == "CRD"
-        dx = e.transpose(dx, (0, 2, 4, 1, 3) if crd else (2, 4, 0, 1, 3))
-    return e.reshape(dx, [*front, *x.shape[-3:]])

@@ -1,0 +1,77 @@
+"""Operators that rearrange, repeat or mask blocks of positions."""
+
+from __future__ import annotations
+
+import onnx_graphsurgeon as gs
+
+from onnxcam.autodiff.cotangent import full, sum_over
+from onnxcam.autodiff.registry import vjp
+from onnxcam.errors import UnsupportedOperatorError
+from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.network import describe
+from onnxcam.graph.shapes import Shape
+
+
+@vjp("DepthToSpace", "SpaceToDepth")
+def depth_to_space(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    """The moves backwards: blocks of b x b positions to channels, or channels to blocks."""
+    x, y = node.inputs[0], node.outputs[0]
+    dy = full(e, dy, y)
+    b = node.attrs["blocksize"]
+    front = len(dy.shape) - 3
+    if node.op == "SpaceToDepth":
+        cells = [b, b, x.shape[-3], *y.shape[-2:]]
+        order: tuple[int, ...] = (2, 3, 0, 4, 1)
+        sizes = [e.ints(b, b), e.dim(x, -3), e.dim(y, -2), e.dim(y, -1)]
+    else:
+        c, h, w = y.shape[-3], *x.shape[-2:]
+        cells = [c, h, b, w, b]
+        crd = node.attrs.get("mode", "DCR") == "CRD"
+        order = (0, 2, 4, 1, 3) if crd else (2, 4, 0, 1, 3)
+        sizes = [e.dim(y, -3), e.dim(x, -2), e.ints(b), e.dim(x, -1), e.ints(b)]
+    before = [e.dim(dy, k - len(dy.shape)) for k in range(front)]
+    apart = e.reshape(dy, [*dy.shape[:front], *cells], [*before, *sizes])
+    moved = e.transpose(apart, order)
+    dims = [*dy.shape[:front], *x.shape[-3:]]
+    return e.reshape(moved, dims, [*before, *(e.dim(x, k) for k in (-3, -2, -1))])
+
+
+@vjp("Tile")
+def tile(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    """The sum over the copies."""
+    x, y = node.inputs[0], node.outputs[0]
+    repeats = e.network.value(node.inputs[1])
+    if repeats is None:
+        raise UnsupportedOperatorError(
+            f"{describe(node)} repeats as often as only the run knows, which has no derivative "
+            f"here; fold the model's constants first"
+        )
+    rank = len(x.shape)
+    for axis, times in zip(range(-rank, 0), repeats.ravel().tolist(), strict=True):
+        if times == 1:
+            continue
+        if x.shape[axis] == 1:
+            dy = sum_over(e, dy, y, [axis])
+        elif dy.shape[axis] == 1:  # the same in every copy
+            dy = e.mul(dy, times)
+        else:
+            dy = _sum_of_copies(e, dy, axis, times, x)
+    return dy
+
+
+def _sum_of_copies(e: Emitter, dy: gs.Tensor, axis: int, times: int, x: gs.Tensor) -> gs.Tensor:
+    rank = len(dy.shape)
+    at = axis % rank
+    dims: Shape = [*dy.shape[:at], times, x.shape[axis], *dy.shape[at + 1 :]]
+    sizes = [e.dim(dy, k - rank) for k in range(rank)]
+    sizes[at : at + 1] = [e.ints(times), e.dim(x, axis)]
+    copies = e.reshape(dy, dims, sizes)
+    return e.reduce("ReduceSum", copies, [at - rank - 1], keepdims=False)
+
+
+@vjp("Trilu")
+def trilu(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    """The same triangle of dy."""
+    whole = full(e, dy, node.outputs[0], [-2, -1])
+    upper = node.attrs.get("upper", 1)
+    return e.op("Trilu", whole, *node.inputs[1:], shape=list(whole.shape), upper=upper)
