@@ -84,9 +84,9 @@ def find_card(
     if labels is not None:
         names = _given_labels(labels)
     elif LABELS_KEY in inside:
-        names = [str(label) for label in _parsed(inside, LABELS_KEY)]
+        names = _names(_parsed(inside, LABELS_KEY), f"metadata {LABELS_KEY}")
     else:
-        names = [str(label) for label in beside.get("labels", [])]
+        names = _names(beside.get("labels", []), name)
     return Card(chosen, tuple(names) or None, tuple(assumed))
 
 
@@ -110,7 +110,7 @@ def _given_labels(labels: LabelSpec) -> list[str]:
         return [str(label) for label in labels or []]
     path = Path(labels)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise PreprocessError(f"{path}: labels cannot be read ({error})") from None
     if path.suffix.lower() != ".json":
@@ -122,12 +122,20 @@ def _given_labels(labels: LabelSpec) -> list[str]:
             raise PreprocessError(f"{path}: not readable as JSON ({error})") from None
         if isinstance(content, dict):
             content = content.get("labels", content)
-        if isinstance(content, dict):
-            content = [content[key] for key in sorted(content, key=int)]
-        names = [str(label) for label in content]
+        names = _names(content, str(path))
     if not any(names):
         raise PreprocessError(f"{path}: holds no labels")
     return names
+
+
+def _names(content: Any, name: str) -> list[str]:
+    """Labels in class order from JSON: a list, or an object of index to name."""
+    if isinstance(content, list):
+        return [str(label) for label in content]
+    if isinstance(content, dict) and all(key.isdecimal() for key in content):
+        by_index = {int(key): str(label) for key, label in content.items()}
+        return [by_index.get(index, "") for index in range(max(by_index, default=-1) + 1)]
+    raise PreprocessError(f"{name}: labels must be a JSON list, or an object of index to name")
 
 
 def _guess(network: Network, image: ImageInput) -> tuple[str, str]:
@@ -139,8 +147,8 @@ def _guess(network: Network, image: ImageInput) -> tuple[str, str]:
         first = consumers[0] if consumers else None
     if image.dtype.kind == "u" or (first is not None and first.op in ("Sub", "Mul", "Div")):
         return "raw", "the model normalises by itself"
-    if image.channels == 1:
-        return "0-1", "one channel"
+    if image.channels != 3:
+        return "0-1", "one channel" if image.channels == 1 else f"{image.channels} channels"
     if image.channels_last:
         return "tf", "channels last, as Keras exports"
     return "imagenet", "channels first, as PyTorch and Paddle export"

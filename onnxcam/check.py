@@ -130,7 +130,7 @@ def _verdict(errors: Sequence[float], roughness: Sequence[float]) -> tuple[bool,
 
 def _instead(network: Network) -> str:
     """The best layer that does work, in words."""
-    for layer in rank_layers(network)[1:]:
+    for layer in rank_layers(network):
         try:
             compose(network, "gradcam", layer.name, 1, "logit")
         except OnnxCamError:
@@ -156,7 +156,8 @@ def _compare(
     scale = float(np.sqrt(np.mean(np.square(activations, dtype=np.float64)))) or 1.0
     rng = np.random.default_rng(0)
     # Exact ties (the zeros behind a ReLU, pooled) have no derivative: measure beside them.
-    beside = (_JITTER * scale * rng.standard_normal(activations.shape)).astype(np.float32)
+    jitter = _JITTER * scale * rng.standard_normal(activations.shape)
+    beside = jitter.astype(activations.dtype)
     g = runner.run(feeds | {_SHIFT: beside})["cam_gradient"].astype(np.float64)
     directions = [rng.standard_normal(g.shape) for _ in range(_RANDOM_DIRECTIONS)]
     if g.any():
@@ -174,11 +175,11 @@ def _disagreement(
     slopes, noise = [], []
     for step in _STEPS:
         scores = [
-            runner.run(feeds | {_SHIFT: (at + sign * step * v).astype(np.float32)})["cam_score"]
+            runner.run(feeds | {_SHIFT: (at + sign * step * v).astype(at.dtype)})["cam_score"]
             for sign in (1, -1)
         ]
         slopes.append(float((scores[0].astype(np.float64) - scores[1]).sum()) / (2 * step))
-        noise.append(_ROUNDINGS * np.finfo(np.float32).eps * np.abs(scores).sum() / (2 * step))
+        noise.append(_ROUNDINGS * np.finfo(at.dtype).eps * np.abs(scores).sum() / (2 * step))
     unit = yardstick or 1.0
     best = int(np.argmin(np.abs(np.array(slopes) - expected)))
     around = np.abs(np.diff(slopes))[max(0, best - 1) : best + 1]

@@ -94,9 +94,8 @@ def explain(
 
     Example: onnxcam explain models/efficientnet_lite0.onnx models/images/chelsea.png --top 3
     """
-    saver = Saver(
-        Path(output), save.split(","), {"style": style, "colormap": colormap, "alpha": alpha}
-    )
+    kinds = [kind.strip() for kind in save.split(",")]
+    saver = Saver(Path(output), kinds, style, colormap, alpha)
     explainer = onnxcam.Explainer(model, method, layer, preprocess, labels, provider or None, score)
     for assumption in explainer.card.assumed:
         click.echo(f"assumed: {assumption}", err=True)
@@ -124,9 +123,8 @@ def _announce(entry: dict[str, Any], as_json: bool) -> None:
         target = entry["target"]
         name = target["label"] or f"class {target['index']}"
         files = ", ".join(entry[kind] for kind in KINDS if entry.get(kind))
-        click.echo(
-            f"{entry['image']}: {target['index']} {name} ({target['probability']:.1%}) -> {files}"
-        )
+        sure = "NaN" if target["probability"] is None else f"{target['probability']:.1%}"
+        click.echo(f"{entry['image']}: {target['index']} {name} ({sure}) -> {files}")
 
 
 def _progress(images: tuple[str, ...]) -> Iterable[str]:

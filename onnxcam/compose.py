@@ -13,7 +13,7 @@ from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.head import Head, find_head
 from onnxcam.graph.layers import LayerSpec, TargetLayer, resolve_layer
 from onnxcam.graph.load import ModelSource
-from onnxcam.graph.merge import merge
+from onnxcam.graph.merge import addition, merge
 from onnxcam.graph.network import Network
 from onnxcam.methods import find_method
 from onnxcam.targets import ClassTargets, emit_class_targets
@@ -44,6 +44,12 @@ class Composition:
         return merge(
             self.emitter, outputs, [request], {request.name: self.targets.default}, metadata
         )
+
+    def serialized(self, outputs: dict[str, gs.Tensor]) -> bytes:
+        """The same as bytes, without a copy: concatenated protobuf messages are merged ones."""
+        request = self.targets.request
+        added = addition(self.emitter, outputs, [request], {request.name: self.targets.default})
+        return self.emitter.network.serialized + added.SerializeToString()
 
 
 def compose(

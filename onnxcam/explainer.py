@@ -16,7 +16,7 @@ from onnxcam.diagnosis import diagnose, is_empty
 from onnxcam.errors import ExecutionError, TargetError
 from onnxcam.explanation import Explanation, Target
 from onnxcam.graph.head import Head, find_head
-from onnxcam.graph.layers import LayerSpec, TargetLayer, rank_layers
+from onnxcam.graph.layers import LayerSpec, TargetLayer, as_number, rank_layers
 from onnxcam.graph.load import ModelSource, with_picture_size
 from onnxcam.graph.network import Network
 from onnxcam.graph.picture import ImageInput, find_image_input
@@ -127,7 +127,7 @@ class Explainer:
         if top not in self._programs:
             made = compose(self.network, self.method, self._layer, top, self.score)
             targets = made.targets
-            model = made.model(
+            model = made.serialized(
                 {
                     "cam": made.raw,
                     "cam_target": targets.index,
@@ -140,6 +140,10 @@ class Explainer:
 
     def _wanted(self, target: TargetSpec, top: int, count: int) -> np.ndarray:
         """Class numbers (count, K); BEST where the model's own ranking decides."""
+        if not 1 <= top <= self.head.classes:
+            raise TargetError(
+                f"top {top} is out of range: the model has {self.head.classes} classes"
+            )
         if target is None:
             return np.full((count, top), BEST, np.int64)
         if top != 1:
@@ -152,7 +156,8 @@ class Explainer:
         return classes
 
     def _class(self, target: int | str) -> int:
-        if isinstance(target, str) and not target.lstrip("-").isdigit():
+        number = as_number(target)
+        if isinstance(target, str) and (number is None or target in (self.card.labels or ())):
             return self.card.index(target)
         return int(target)
 
@@ -195,6 +200,7 @@ class Explainer:
             float(outputs[_PROBABILITY][0, k]),
         )
         raw = outputs["cam"][0, k]
+        program = self._program(outputs["cam"].shape[1])
         warnings = []
         if is_empty(raw):
             warnings.append(self._why_empty(raw, feeds, target))
@@ -202,8 +208,8 @@ class Explainer:
             raw=raw,
             target=target,
             method=self.method,
-            layer=self.layer.name,
-            provider=self.provider,
+            layer=program.composition.layer.name,
+            provider=program.runner.provider,
             input_size=self.card.preprocess.input_size(self.image),
             preprocess=self.card.preprocess,
             picture=picture,

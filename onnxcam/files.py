@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import onnx
 from onnxcam.errors import ModelError, OnnxCamError, nearest
 from onnxcam.explanation import Explanation
 from onnxcam.images import write_bytes
+from onnxcam.overlay import DEFAULT_ALPHA, DEFAULT_COLORMAP, require_style
 
 KINDS = ("overlay", "heatmap", "raw")
 """The picture (.png), the heatmap in [0, 1] (.npy) and the raw map (.raw.npy)."""
@@ -21,13 +23,21 @@ KINDS = ("overlay", "heatmap", "raw")
 class Saver:
     """Writes explanations into one folder, never two of a run under one name."""
 
-    def __init__(self, folder: Path, kinds: Sequence[str], style: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        kinds: Sequence[str],
+        style: str = "blend",
+        colormap: str = DEFAULT_COLORMAP,
+        alpha: float = DEFAULT_ALPHA,
+    ) -> None:
+        require_style(style, colormap, alpha)  # before the work, not after it
         for kind in kinds:
             if kind not in KINDS:
                 raise OnnxCamError(f"cannot save '{kind}'{nearest(kind, KINDS)}")
         self._folder = folder
         self._kinds = kinds
-        self._style = style
+        self._style: dict[str, Any] = {"style": style, "colormap": colormap, "alpha": alpha}
         self._taken: dict[str, str] = {}
 
     def save(self, explanation: Explanation) -> dict[str, Any]:
@@ -49,8 +59,8 @@ class Saver:
             "target": {
                 "index": target.index,
                 "label": target.label,
-                "score": target.score,
-                "probability": target.probability,
+                "score": _finite(target.score),
+                "probability": _finite(target.probability),
             },
             "provider": explanation.provider,
             **paths,
@@ -68,6 +78,11 @@ class Saver:
 
 
 _SUFFIX = {"overlay": ".png", "heatmap": ".npy", "raw": ".raw.npy"}
+
+
+def _finite(value: float) -> float | None:
+    """JSON knows neither NaN nor infinity."""
+    return value if math.isfinite(value) else None
 
 
 def _npy(values: np.ndarray) -> bytes:

@@ -13,7 +13,8 @@ from onnxcam.errors import ImageError
 
 Picture = NDArray[np.uint8]
 
-_JPEG = b"\xff\xd8"
+_JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+_PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
 
 
 def read_image(path: str | os.PathLike[str]) -> Picture:
@@ -31,7 +32,16 @@ def read_image(path: str | os.PathLike[str]) -> Picture:
         raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
     if not data.size:
         raise ImageError(f"{path}: the file is empty")
+    if _is_cut_short(data.tobytes()):
+        raise ImageError(f"{path}: the file is cut short; copy it again")
     return _as_rgb(_decode(data, path), str(path))
+
+
+def _is_cut_short(data: bytes) -> bool:
+    """Whether a JPEG or PNG lacks its end; OpenCV 4 fills the rest of such a JPEG with grey."""
+    if data.startswith(_JPEG):  # a thumbnail in front of the last scan has an end of its own
+        return data.find(_JPEG_END, data.rfind(_JPEG_SCAN) + 1) < 0
+    return data.startswith(_PNG) and _PNG_END not in data
 
 
 def _decode(data: np.ndarray, path: Path) -> np.ndarray:

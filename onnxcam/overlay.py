@@ -49,6 +49,16 @@ Style = Callable[[Picture, Picture, float], Picture]
 STYLES: dict[str, Style] = {"blend": blend, "add": add}
 
 
+def require_style(style: str, colormap: str, alpha: float) -> None:
+    """Raise `OnnxCamError` for an unknown style or colormap, or an alpha outside [0, 1]."""
+    if style not in STYLES:
+        raise OnnxCamError(f"no style '{style}'{nearest(style, STYLES)}")
+    if colormap not in COLORMAPS:
+        raise OnnxCamError(f"no colormap '{colormap}'{nearest(colormap, COLORMAPS)}")
+    if not 0 <= alpha <= 1:
+        raise OnnxCamError(f"alpha {alpha:g} is not between 0 and 1")
+
+
 def draw(
     picture: Picture,
     heatmap: np.ndarray,
@@ -60,8 +70,5 @@ def draw(
 
     Raises `OnnxCamError` for an unknown style or colormap, or an alpha outside [0, 1].
     """
-    if style not in STYLES:
-        raise OnnxCamError(f"no style '{style}'{nearest(style, STYLES)}")
-    if not 0 <= alpha <= 1:
-        raise OnnxCamError(f"alpha {alpha:g} is not between 0 and 1")
+    require_style(style, colormap, alpha)
     return STYLES[style](picture, colorize(heatmap, colormap), alpha)

@@ -44,10 +44,18 @@ class Preprocess:
             raise PreprocessError(f"color '{self.color}' is neither 'rgb' nor 'bgr'")
         if self.resize not in RESIZES:
             raise PreprocessError(f"resize '{self.resize}' is none of {', '.join(RESIZES)}")
+        for name, axes in (("scale", 0), ("crop_ratio", 0), ("mean", 1), ("std", 1)):
+            values = np.asarray(getattr(self, name))
+            numbers = values.dtype.kind in "iuf" and values.size and np.isfinite(values).all()
+            if not numbers or values.ndim > axes:
+                either = ", or one a channel" if axes else ""
+                raise PreprocessError(f"{name} must be a number{either}")
         if np.any(np.asarray(self.std) == 0):
             raise PreprocessError("std must not be 0")
         if not 0 < self.crop_ratio <= 1:
             raise PreprocessError(f"crop_ratio {self.crop_ratio} is not in (0, 1]")
+        if self.size is not None and not _is_size(self.size):
+            raise PreprocessError("size must be height and width, two positive whole numbers")
 
     def tensor(self, picture: Picture, to: ImageInput) -> np.ndarray:
         """The picture as the model's input, batch 1, in its layout and element type."""
@@ -124,7 +132,7 @@ def find_preprocess(spec: str | os.PathLike[str] | Mapping[str, Any] | Preproces
     if name in PRESETS:
         return PRESETS[name]
     path = Path(name)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise PreprocessError(
             f"no preset and no file '{name}'{nearest(name, PRESETS)}; "
             f"presets: {', '.join(PRESETS)}"
@@ -136,7 +144,7 @@ def find_preprocess(spec: str | os.PathLike[str] | Mapping[str, Any] | Preproces
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; `PreprocessError` when it holds none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))  # Windows marks its UTF-8
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise PreprocessError(f"{path}: not readable as JSON ({error})") from None
     if not isinstance(content, dict):
@@ -146,6 +154,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def from_mapping(content: Mapping[str, Any], name: str) -> Preprocess:
     """A `Preprocess` from the keys of its fields; `name` is what errors call it."""
+    if not isinstance(content, Mapping):
+        raise PreprocessError(f"{name}: preprocessing must be a JSON object of settings")
     known = {field.name for field in fields(Preprocess)}
     for key in content:
         if key not in known:
@@ -153,13 +163,18 @@ def from_mapping(content: Mapping[str, Any], name: str) -> Preprocess:
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
     try:
         return Preprocess(**values)
-    except (TypeError, ValueError) as error:
+    except (PreprocessError, TypeError, ValueError) as error:
         raise PreprocessError(f"{name}: {error}") from None
 
 
 def as_mapping(preprocess: Preprocess) -> dict[str, Any]:
     """What `from_mapping` reads."""
     return {key: value for key, value in asdict(preprocess).items() if value is not None}
+
+
+def _is_size(size: Any) -> bool:
+    whole = all(isinstance(length, int | np.integer) and length > 0 for length in size)
+    return len(size) == 2 and whole
 
 
 def _resized(picture: Picture, how: Preprocess, height: int, width: int) -> Picture:
@@ -198,6 +213,7 @@ def _crop_box(
 ) -> tuple[int, int, int, int]:
     """(top, left, bottom, right) of the centre that is seen, in the picture's pixels."""
     scale = max(height / rows, width / columns) / ratio
-    tall, wide = min(rows, round(height / scale)), min(columns, round(width / scale))
+    tall = min(rows, max(1, round(height / scale)))
+    wide = min(columns, max(1, round(width / scale)))
     top, left = (rows - tall) // 2, (columns - wide) // 2
     return top, left, top + tall, left + wide

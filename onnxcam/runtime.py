@@ -28,15 +28,14 @@ def import_runtime() -> Any:
 class Runner:
     """One session: feeds by name in, outputs by name out."""
 
-    def __init__(self, model: onnx.ModelProto, providers: Sequence[str] | None = None) -> None:
+    def __init__(self, model: onnx.ModelProto | bytes, providers: Sequence[str] | None = None) -> None:
         runtime = import_runtime()
         chosen = _providers(runtime, providers)
         options = runtime.SessionOptions()
         options.log_severity_level = 3
         try:
-            self._session = runtime.InferenceSession(
-                model.SerializeToString(), options, providers=chosen
-            )
+            data = model if isinstance(model, bytes) else model.SerializeToString()
+            self._session = runtime.InferenceSession(data, options, providers=chosen)
         except Exception as error:  # onnxruntime raises its own types, which have no common base
             raise ExecutionError(f"ONNX Runtime refuses the model: {one_line(error)}") from None
         self.provider: str = self._session.get_providers()[0]
@@ -58,7 +57,7 @@ class Runner:
 
 def one_line(error: Exception) -> str:
     """The first line of what ONNX Runtime says, without its error code."""
-    first = str(error).strip().splitlines()[0]
+    first = next(iter(str(error).strip().splitlines()), type(error).__name__)
     return first.split(" : ", 3)[-1] if first.startswith("[ONNXRuntimeError]") else first
 
 

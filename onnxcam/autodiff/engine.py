@@ -17,7 +17,7 @@ from onnxcam.autodiff.cotangent import OneHot
 from onnxcam.autodiff.registry import Rule, is_zero, rule_of
 from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.network import Network, describe, is_float
+from onnxcam.graph.network import Network, describe, is_float, operands
 
 Cotangent: TypeAlias = gs.Tensor | OneHot
 
@@ -27,20 +27,17 @@ def path_between(network: Network, wrt: Iterable[str], of: Iterable[str]) -> lis
     reached = set(wrt)
     forward: list[gs.Node] = []
     for node in network.graph.nodes:
-        if is_zero(node) or not any(t.name in reached and is_float(t) for t in _operands(node)):
+        if is_zero(node) or not any(t.name in reached and is_float(t) for t in operands(node)):
             continue
         forward.append(node)
         reached.update(t.name for t in node.outputs if t.name and is_float(t))
-    sources = set(wrt)
     needed = set(of)
     path: list[gs.Node] = []
     for node in reversed(forward):
         if not any(t.name in needed for t in node.outputs):
             continue
         path.append(node)
-        needed.update(t.name for t in _operands(node) if t.name in reached)
-        if sources.issuperset(t.name for t in node.outputs):
-            path.pop()
+        needed.update(t.name for t in operands(node) if t.name in reached)
     return path[::-1]
 
 
@@ -78,10 +75,6 @@ def differentiate(
     }
 
 
-def _operands(node: gs.Node) -> list[gs.Tensor]:
-    return [t for t in node.inputs if t.name]
-
-
 def _accumulated(
     e: Emitter, cotangents: dict[str, list[Cotangent]], name: str
 ) -> Cotangent | None:
@@ -101,7 +94,7 @@ def _require_rules(network: Network, path: list[gs.Node], sources: list[str]) ->
     missing: dict[str, gs.Node] = {}
     for node in path:
         rule: Rule | None = rule_of(node)
-        for i, x in enumerate(node.inputs):
+        for i, x in enumerate(operands(node)):
             if x.name in reached and is_float(x) and (rule is None or not rule.covers(i)):
                 missing.setdefault(f"{node.domain or ''}:{node.op}", node)
         reached.update(t.name for t in node.outputs if is_float(t))

@@ -50,14 +50,15 @@ class Emitter:
     """Collects the nodes that are appended to a network.
 
     `nodes` are in topological order; their names and those of their outputs start with
-    `onnxcam/`, so that they cannot meet a name of the model.
+    `onnxcam/` (`onnxcam/2/` in a model that carries such names already, and so on), so that they
+    cannot meet a name of the model.
     """
 
-    def __init__(self, network: Network, prefix: str = "onnxcam") -> None:
+    def __init__(self, network: Network) -> None:
         self.network = network
         self.opset = network.opset
         self.nodes: list[gs.Node] = []
-        self._prefix = prefix
+        self._prefix = _free_prefix(network)
         self._count = 0
         self._constants: dict[tuple[Any, ...], gs.Constant] = {}
         self._shapes: dict[str, gs.Variable] = {}
@@ -339,6 +340,15 @@ class Emitter:
         """Matrix product of the last two axes, the others broadcast; both of rank >= 2."""
         batch = broadcast(list(a.shape[:-2]), list(b.shape[:-2]))
         return self.op("MatMul", a, b, shape=[*batch, a.shape[-2], b.shape[-1]])
+
+
+def _free_prefix(network: Network) -> str:
+    taken = [*network.tensors, *(node.name for node in network.graph.nodes)]
+    prefix, number = "onnxcam", 1
+    while any(name.startswith(f"{prefix}/") for name in taken):
+        number += 1
+        prefix = f"onnxcam/{number}"
+    return prefix
 
 
 def _elem_type(dtype: np.dtype) -> int:

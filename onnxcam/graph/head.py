@@ -51,7 +51,7 @@ def find_head(network: Network) -> Head:
     for tensor in floats:
         if _is_scores(tensor):
             return _step_back(tensor)
-    made = ", ".join(f"{t.name} {t.shape}" for t in floats)
+    made = ", ".join(f"{t.name} {t.shape or 'of unknown shape'}" for t in floats)
     raise ModelError(
         f"no output holds one score a class, shape (N, classes); the model's outputs: {made}. "
         f"onnxcam.append_gradients differentiates any of them"

@@ -17,6 +17,15 @@ from onnx import numpy_helper
 LARGEST_VALUE = 4096
 """Arrays above this many elements are not followed: shape arithmetic is small."""
 
+_REFUSALS = (
+    onnx.defs.SchemaError,
+    onnx.shape_inference.InferenceError,
+    onnx.checker.ValidationError,
+    RuntimeError,
+    ValueError,
+)
+"""How onnx says that it cannot infer a node."""
+
 Attrs = dict[str, Any]
 Arrays = list[Any]
 
@@ -79,7 +88,7 @@ def _infer(
                 ir_version=model.ir_version,
             )
         )
-    except (onnx.defs.SchemaError, onnx.shape_inference.InferenceError, RuntimeError, ValueError):
+    except _REFUSALS:
         return {}
 
 
@@ -102,8 +111,9 @@ def _compute(
         return None
     arrays = [values[name] if name else None for name in node.input]
     try:
-        result = np.asarray(evaluate(arrays, attrs))
-    except (ValueError, IndexError, TypeError, ZeroDivisionError):
+        with np.errstate(divide="raise", invalid="raise", over="ignore"):
+            result = np.asarray(evaluate(arrays, attrs))
+    except (ValueError, IndexError, TypeError, ArithmeticError):
         return None
     return result if result.size <= LARGEST_VALUE else None
 
@@ -131,8 +141,9 @@ def _stored(attrs: Attrs) -> np.ndarray | None:
 
 
 def _axes(arrays: Arrays, attrs: Attrs) -> list[int]:
-    """Axes as an attribute (before opset 13) or as the second input."""
-    return [int(a) for a in (attrs["axes"] if "axes" in attrs else arrays[1].ravel())]
+    """Axes as an attribute (before opset 13) or as the second input; [] when left out."""
+    given = arrays[1] if len(arrays) > 1 else attrs.get("axes")
+    return [] if given is None else [int(axis) for axis in np.ravel(given)]
 
 
 def _unsqueeze(arrays: Arrays, attrs: Attrs) -> np.ndarray:
@@ -140,13 +151,15 @@ def _unsqueeze(arrays: Arrays, attrs: Attrs) -> np.ndarray:
 
 
 def _squeeze(arrays: Arrays, attrs: Attrs) -> np.ndarray:
-    given = "axes" in attrs or len(arrays) > 1
-    return np.squeeze(arrays[0], tuple(_axes(arrays, attrs)) if given else None)
+    return np.squeeze(arrays[0], tuple(_axes(arrays, attrs)) or None)
 
 
 def _divide(arrays: Arrays, attrs: Attrs) -> np.ndarray:
     a, b = arrays
-    return np.trunc(a / b).astype(a.dtype) if a.dtype.kind in "iu" else a / b
+    if a.dtype.kind not in "iu":
+        return np.asarray(a / b)
+    quotient = a // b  # floor; ONNX cuts towards zero
+    return np.asarray(quotient + ((quotient < 0) & (quotient * b != a)), a.dtype)
 
 
 def _mod(arrays: Arrays, attrs: Attrs) -> np.ndarray:
@@ -179,7 +192,8 @@ def _expand(arrays: Arrays, attrs: Attrs) -> np.ndarray:
 
 
 def _reshape(arrays: Arrays, attrs: Attrs) -> np.ndarray:
-    dims = [arrays[0].shape[i] if d == 0 else d for i, d in enumerate(arrays[1])]
+    kept = not attrs.get("allowzero")
+    dims = [arrays[0].shape[i] if d == 0 and kept else d for i, d in enumerate(arrays[1])]
     return arrays[0].reshape(dims)
 
 
@@ -189,9 +203,11 @@ def _cast(arrays: Arrays, attrs: Attrs) -> np.ndarray:
 
 def _reduce(function: Callable[..., Any]) -> Callable[[Arrays, Attrs], np.ndarray]:
     def evaluate(arrays: Arrays, attrs: Attrs) -> np.ndarray:
-        given = "axes" in attrs or (len(arrays) > 1 and arrays[1] is not None)
-        axis = tuple(_axes(arrays, attrs)) if given else None
-        return function(arrays[0], axis=axis, keepdims=bool(attrs.get("keepdims", 1)))
+        axis = tuple(_axes(arrays, attrs)) or None
+        if axis is None and attrs.get("noop_with_empty_axes"):
+            return np.asarray(arrays[0])
+        result = function(arrays[0], axis=axis, keepdims=bool(attrs.get("keepdims", 1)))
+        return np.asarray(result).astype(arrays[0].dtype)  # NumPy widens sums of small integers
 
     return evaluate
 

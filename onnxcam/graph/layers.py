@@ -12,7 +12,7 @@ import onnx_graphsurgeon as gs
 from onnxcam.errors import LayerError, ModelError, nearest
 from onnxcam.graph.features import FeatureMap, as_feature_map
 from onnxcam.graph.head import find_head
-from onnxcam.graph.network import Network, is_float, producer
+from onnxcam.graph.network import Network, is_float, operands, producer
 from onnxcam.graph.roles import follow_roles
 
 LayerSpec = str | int | None
@@ -92,18 +92,26 @@ def rank_layers(network: Network) -> list[TargetLayer]:
     ]
 
 
+def as_number(spec: int | str) -> int | None:
+    """The number that an index is given by, as an int or in digits; None when it is a name."""
+    if isinstance(spec, str):
+        return int(spec) if re.fullmatch(r"-?[0-9]{1,18}", spec) else None
+    return int(spec)
+
+
 def resolve_layer(network: Network, spec: LayerSpec) -> TargetLayer:
     """A layer by rank, tensor name, node name or framework scope; None is the automatic choice.
 
     Raises `LayerError` with the nearest names when there is none, or when it is not spatial.
     """
-    if spec is None or isinstance(spec, int) or spec.lstrip("-").isdigit():
+    rank = as_number(0 if spec is None else spec)
+    if rank is not None:
         ranked = rank_layers(network)
-        index = int(spec or 0)
-        if not 0 <= index < len(ranked):
-            raise LayerError(f"no layer {index}; this model has layers 0 to {len(ranked) - 1}")
-        return ranked[index]
-    name = _tensor_named(network, spec)
+        if 0 <= rank < len(ranked):
+            return ranked[rank]
+        if spec not in network.tensors:  # torch's older exporter numbers its tensors
+            raise LayerError(f"no layer {rank}; this model has layers 0 to {len(ranked) - 1}")
+    name = _tensor_named(network, str(spec))
     features = as_feature_map(network.tensors[name], follow_roles(network).get(name))
     if features is None:
         shape = network.tensors[name].shape
@@ -131,7 +139,7 @@ def _picture_to_score(network: Network) -> list[gs.Node]:
     path: list[gs.Node] = []
     for node in reversed(network.graph.nodes):
         if any(t.name in needed for t in node.outputs):
-            inputs = [t.name for t in node.inputs if t.name in network.varying]
+            inputs = [t.name for t in operands(node) if t.name in network.varying]
             if inputs:
                 path.append(node)
                 needed.update(inputs)
@@ -142,7 +150,7 @@ def _trunk(path: list[gs.Node]) -> set[str]:
     """Tensors that every way through the path leads through: nothing else is alive beside them."""
     last_use: dict[str, int] = {}
     for position, node in enumerate(path):
-        last_use.update({t.name: position for t in node.inputs})
+        last_use.update({t.name: position for t in operands(node)})
     alive: set[str] = set()
     trunk: set[str] = set()
     for position, node in enumerate(path):
@@ -150,7 +158,7 @@ def _trunk(path: list[gs.Node]) -> set[str]:
         alive = {name for name in alive if last_use[name] > position}
         if len(alive) == 1:
             trunk |= alive
-    return trunk | {t.name for t in path[-1].outputs}
+    return trunk | {t.name for node in path[-1:] for t in node.outputs}
 
 
 def _automatic(

@@ -27,7 +27,7 @@ def load(model: ModelSource) -> onnx.ModelProto:
         _require_graph(model, "the given ModelProto")
         return model
     path = Path(model)
-    if not path.exists():
+    if not os.path.exists(path):  # Path.exists() raises for a name that is too long
         raise ModelError(f"{path}: no such file")
     if path.is_dir():
         raise ModelError(f"{path} is a folder; give the .onnx file itself")

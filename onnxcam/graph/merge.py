@@ -21,6 +21,39 @@ OLDEST_IR_VERSION = 4
 """From this version of the format on, initializers need not be listed as inputs."""
 
 
+def addition(
+    e: Emitter,
+    outputs: Mapping[str, gs.Tensor],
+    inputs: Sequence[gs.Variable] = (),
+    defaults: Mapping[str, np.ndarray] | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> onnx.ModelProto:
+    """What `e` has emitted, as a `ModelProto` of its own that holds nothing of the model.
+
+    `outputs` gives each new graph output's name and tensor, `inputs` are new graph inputs,
+    `defaults` the values of those that may be left out (by name), `metadata` entries of
+    `metadata_props`. Emitted nodes that no output needs are dropped.
+    Raises `ModelError` when a new name is taken.
+    """
+    _require_free(e, [*outputs, *(tensor.name for tensor in inputs)])
+    named = {_named(e, tensor, name).name: tensor for name, tensor in outputs.items()}
+    nodes = _needed(e.nodes, set(named))
+    added = onnx.ModelProto()
+    added.ir_version = max(e.network.proto.ir_version, OLDEST_IR_VERSION)
+    added.graph.node.extend(OnnxExporter.export_node(node) for node in nodes)
+    added.graph.initializer.extend(
+        OnnxExporter.export_tensor_proto(value) for value in _stored(nodes, e.network.tensors)
+    )
+    added.graph.input.extend(_value_info(tensor, tensor.name) for tensor in inputs)
+    added.graph.initializer.extend(
+        onnx.numpy_helper.from_array(value, name) for name, value in (defaults or {}).items()
+    )
+    added.graph.output.extend(_value_info(tensor, name) for name, tensor in outputs.items())
+    for key, value in (metadata or {}).items():
+        added.metadata_props.add(key=key, value=value)
+    return added
+
+
 def merge(
     e: Emitter,
     outputs: Mapping[str, gs.Tensor],
@@ -28,30 +61,10 @@ def merge(
     defaults: Mapping[str, np.ndarray] | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> onnx.ModelProto:
-    """The model with what `e` has emitted.
-
-    `outputs` gives each new graph output's name and tensor, `inputs` are new graph inputs,
-    `defaults` the values of those that may be left out (by name), `metadata` entries of
-    `metadata_props`. Emitted nodes that no output needs are dropped.
-    Raises `ModelError` when a new name is taken.
-    """
+    """The model with the `addition` of the same arguments."""
     model = onnx.ModelProto()
     model.CopyFrom(e.network.proto)
-    _require_free(e, [*outputs, *(tensor.name for tensor in inputs)])
-    named = {_named(e, tensor, name).name: tensor for name, tensor in outputs.items()}
-    nodes = _needed(e.nodes, set(named))
-    model.ir_version = max(model.ir_version, OLDEST_IR_VERSION)
-    model.graph.node.extend(OnnxExporter.export_node(node) for node in nodes)
-    model.graph.initializer.extend(
-        OnnxExporter.export_tensor_proto(value) for value in _stored(nodes, e.network.tensors)
-    )
-    model.graph.input.extend(_value_info(tensor, tensor.name) for tensor in inputs)
-    model.graph.initializer.extend(
-        onnx.numpy_helper.from_array(value, name) for name, value in (defaults or {}).items()
-    )
-    model.graph.output.extend(_value_info(tensor, name) for name, tensor in outputs.items())
-    for key, value in (metadata or {}).items():
-        model.metadata_props.add(key=key, value=value)
+    model.MergeFrom(addition(e, outputs, inputs, defaults, metadata))  # appends what is repeated
     return model
 
 

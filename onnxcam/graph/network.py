@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -22,7 +23,10 @@ class Network:
     """
 
     def __init__(self, model: ModelSource) -> None:
-        self.proto: onnx.ModelProto = modernized(load(model))
+        loaded = load(model)
+        self.proto: onnx.ModelProto = modernized(loaded)
+        read = not isinstance(model, onnx.ModelProto) and self.proto is loaded
+        self._file = Path(model) if read else None
         self._facts = Facts(self.proto)
         found = self._facts.tensors
         gs.logger.G_LOGGER.severity = gs.logger.G_LOGGER.CRITICAL
@@ -33,6 +37,17 @@ class Network:
                 info = found.get(name)
                 tensor.shape = info.shape if info else None
                 tensor.dtype = info.dtype if info else None
+
+    @property
+    def serialized(self) -> bytes:
+        """The model as bytes.
+
+        Read from its file again where that holds just what is used here: protobuf takes longer
+        to write large weights than a disk to read them.
+        """
+        if self._file is not None and self._file.stat().st_size == self.proto.ByteSize():
+            return self._file.read_bytes()
+        return self.proto.SerializeToString()
 
     @property
     def opset(self) -> int:
@@ -58,7 +73,7 @@ class Network:
         """Names of the tensors that depend on an input; all others are weights, or made of them."""
         found = {tensor.name for tensor in self.inputs}
         for node in self.graph.nodes:
-            if any(tensor.name in found for tensor in node.inputs):
+            if any(tensor.name in found for tensor in operands(node)):
                 found.update(tensor.name for tensor in node.outputs)
         return found
 
@@ -87,6 +102,18 @@ def is_float(tensor: gs.Tensor) -> bool:
     """Whether a derivative can flow through a tensor of this element type."""
     dtype = tensor.dtype
     return isinstance(dtype, np.dtype) and dtype.kind in "fV" and dtype.name != "bool"
+
+
+def operands(node: gs.Node) -> list[gs.Tensor]:
+    """What a node reads: its inputs, then what its subgraphs (of `If`, say) read from outside."""
+    subgraphs = [value for value in node.attrs.values() if isinstance(value, gs.Graph)]
+    outside: dict[str, gs.Tensor] = {}
+    for graph in subgraphs:
+        made = {t.name for inner in graph.nodes for t in inner.outputs}
+        made.update(t.name for t in graph.inputs)
+        read = [t for inner in graph.nodes for t in operands(inner)] + list(graph.outputs)
+        outside.update({t.name: t for t in read if t.name and t.name not in made})
+    return [*node.inputs, *outside.values()]
 
 
 def producer(tensor: gs.Tensor) -> gs.Node | None:

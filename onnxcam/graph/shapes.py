@@ -120,6 +120,10 @@ def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     stored = {tensor.name for tensor in model.graph.initializer}
     graph.input.extend(value for value in model.graph.input if value.name not in stored)
     graph.output.extend(model.graph.output)
+    for value in graph.output:
+        if value.type.HasField("tensor_type"):
+            # The checker insists on one, ONNX Runtime does not; it is inferred anew anyway.
+            value.type.tensor_type.shape.SetInParent()
     for tensor in model.graph.initializer:
         if _numel(tensor) <= LARGEST_KEPT_CONSTANT:
             graph.initializer.append(tensor)

@@ -88,7 +88,7 @@ def hard_swish(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
 def clip(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     """Nothing flows where the input is cut off; on the bound itself it does, as in PyTorch."""
     x, *bounds = node.inputs
-    low, high = _clip_bounds(e, node, bounds)
+    low, high = (_bound(e, t) for t in (*bounds, None, None)[:2])
     if low is not None:
         dy = e.where(e.less(x, low), 0, dy)
     if high is not None:
@@ -96,20 +96,15 @@ def clip(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     return dy
 
 
-def _clip_bounds(
-    e: Emitter, node: gs.Node, bounds: list[gs.Tensor]
-) -> tuple[Operand | None, Operand | None]:
-    """Bounds as inputs (opset 11 on) or attributes; an infinite one is none."""
-    given: list[Operand | None] = [node.attrs.get("min"), node.attrs.get("max")]
-    for k, tensor in enumerate(bounds):
-        if tensor.name:
-            value = e.network.value(tensor)
-            given[k] = tensor if value is None else float(value)
+def _bound(e: Emitter, bound: gs.Tensor | None) -> Operand | None:
+    """A bound as a number where it is known; one that is left out or infinite is none."""
+    if bound is None or not bound.name:
+        return None
+    value = e.network.value(bound)
+    if value is None:
+        return bound
     limit = float(np.finfo(np.float32).max)
-    low, high = (
-        None if isinstance(b, float) and abs(b) >= limit else b for b in given
-    )
-    return low, high
+    return None if abs(float(value)) >= limit else float(value)
 
 
 @vjp("Gelu")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -20,7 +21,7 @@ def attention(e: Emitter, node: gs.Node, i: int, *dys: gs.Tensor | None) -> gs.T
 
     dV = P^T dy, dS = P (dy V^T - sum(P dy V^T)), dQ = scale dS K, dK = scale dS^T Q.
     """
-    _require_plain(node)
+    _require_plain(node, dys)
     dy = dys[0]
     assert dy is not None
     heads = node.attrs.get("q_num_heads")
@@ -38,8 +39,9 @@ def attention(e: Emitter, node: gs.Node, i: int, *dys: gs.Tensor | None) -> gs.T
     return _merged(e, dx) if len(node.inputs[i].shape) == 3 else dx
 
 
-def _require_plain(node: gs.Node) -> None:
+def _require_plain(node: gs.Node, dys: Sequence[gs.Tensor | None]) -> None:
     used = [t.name for t in node.inputs[4:] if t.name]
+    used += [t.name for t, dy in zip(node.outputs[1:], dys[1:], strict=True) if dy is not None]
     grouped = node.attrs.get("kv_num_heads") != node.attrs.get("q_num_heads")
     if len(node.inputs[0].shape) == 4:
         grouped = node.inputs[0].shape[1] != node.inputs[1].shape[1]
@@ -58,14 +60,16 @@ def _by_head(e: Emitter, x: gs.Tensor, heads: int | None) -> gs.Tensor:
     """(..., T, heads * D) as (..., heads, T, D); 4-D operands are so already."""
     if heads is None:
         return x
-    *front, length, width = x.shape
-    return e.transpose(e.reshape(x, [*front, length, heads, width // heads]), (1, 0, 2))
+    width = x.shape[-1] // heads
+    sizes = [*(e.dim(x, k - len(x.shape)) for k in range(len(x.shape) - 1)), e.ints(heads, width)]
+    return e.transpose(e.reshape(x, [*x.shape[:-1], heads, width], sizes), (1, 0, 2))
 
 
 def _merged(e: Emitter, x: gs.Tensor) -> gs.Tensor:
     x = e.transpose(x, (1, 0, 2))
-    *front, length, heads, width = x.shape
-    return e.reshape(x, [*front, length, heads * width])
+    *front, heads, width = x.shape
+    sizes = [*(e.dim(x, k - len(x.shape)) for k in range(len(front))), e.ints(heads * width)]
+    return e.reshape(x, [*front, heads * width], sizes)
 
 
 def _probabilities(
@@ -75,7 +79,7 @@ def _probabilities(
     if len(node.inputs) > 3 and node.inputs[3].name:
         mask = node.inputs[3]
         scores = (
-            e.where(mask, scores, _LOWEST) if mask.dtype == bool else e.add(scores, mask)
+            e.where(mask, scores, _lowest(scores)) if mask.dtype == bool else e.add(scores, mask)
         )
     if node.attrs.get("is_causal", 0):
         lengths = [q.shape[-2], k.shape[-2]]
@@ -84,9 +88,10 @@ def _probabilities(
                 f"{describe(node)} is causal over a length that only the run knows, which has "
                 f"no derivative here; fix the model's input size"
             )
-        scores = e.where(e.constant(np.tril(np.ones(lengths, dtype=bool))), scores, _LOWEST)
+        scores = e.where(e.constant(np.tril(np.ones(lengths, dtype=bool))), scores, _lowest(scores))
     return e.unary("Softmax", scores, axis=-1)
 
 
-_LOWEST = -1e30
-"""Stands for minus infinity: no weight behind the softmax, and no NaN where a row is all masked."""
+def _lowest(scores: gs.Tensor) -> float:
+    """In place of minus infinity: no weight behind the softmax, and no NaN in a masked row."""
+    return -6e4 if scores.dtype == np.float16 else -1e30

@@ -20,12 +20,11 @@ def depth_to_space(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tenso
     b = node.attrs["blocksize"]
     front = len(dy.shape) - 3
     if node.op == "SpaceToDepth":
-        cells = [b, b, x.shape[-3], *y.shape[-2:]]
+        cells: Shape = [b, b, x.shape[-3], *y.shape[-2:]]
         order: tuple[int, ...] = (2, 3, 0, 4, 1)
         sizes = [e.ints(b, b), e.dim(x, -3), e.dim(y, -2), e.dim(y, -1)]
     else:
-        c, h, w = y.shape[-3], *x.shape[-2:]
-        cells = [c, h, b, w, b]
+        cells = [y.shape[-3], x.shape[-2], b, x.shape[-1], b]
         crd = node.attrs.get("mode", "DCR") == "CRD"
         order = (0, 2, 4, 1, 3) if crd else (2, 4, 0, 1, 3)
         sizes = [e.dim(y, -3), e.dim(x, -2), e.ints(b), e.dim(x, -1), e.ints(b)]

@@ -12,8 +12,6 @@ from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import describe
 
-_NUMPY_MODES = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
-
 
 @vjp("Pad")
 def pad(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
@@ -30,7 +28,7 @@ def pad(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
                 f"{describe(node)} pads by '{mode}' a dimension whose length only the run knows, "
                 f"which has no derivative here; fix the model's input size"
             )
-        copied = np.pad(np.arange(size), around, mode=_NUMPY_MODES[mode])  # type: ignore[call-overload]
+        copied = np.pad(np.arange(size), around, mode=mode)  # the modes have NumPy's names
         dy = scatter(e, dy, copied, axis, size)
     return dy
 
@@ -38,7 +36,7 @@ def pad(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
 def _amounts(e: Emitter, node: gs.Node) -> dict[int, tuple[int, int]]:
     """(in front, behind) by negative axis, where there is any."""
     rank = len(node.inputs[0].shape)
-    given = node.attrs.get("pads") if e.opset < 11 else e.network.value(node.inputs[1])
+    given = e.network.value(node.inputs[1])
     axes = list(range(rank))
     if len(node.inputs) > 3 and node.inputs[3].name:
         listed = e.network.value(node.inputs[3])

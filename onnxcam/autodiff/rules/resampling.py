@@ -9,27 +9,57 @@ import onnx_graphsurgeon as gs
 from onnxcam.autodiff.cotangent import full
 from onnxcam.autodiff.registry import vjp
 from onnxcam.errors import UnsupportedOperatorError
-from onnxcam.graph.emitter import Emitter, is_static
+from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import describe
 
 
-@vjp("Resize", "Upsample")
+@vjp("Resize")
 def resize(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    """A matrix product an axis; the matrices are computed when the model is rewritten."""
+    """A matrix product an axis; the matrices are computed when the model is rewritten.
+
+    Of an axis of unknown length only whole repeats (nearest, by 2) are undone: they add up.
+    """
     x, y = node.inputs[0], node.outputs[0]
     rank = len(x.shape)
     cropped = node.attrs.get("coordinate_transformation_mode") == "tf_crop_and_resize"
-    changed = [a for a in range(-rank, 0) if x.shape[a] != y.shape[a]]
-    sizes = [*(x.shape[a] for a in changed), *(y.shape[a] for a in changed)]
-    if not is_static(sizes) or cropped:
+    if cropped or node.attrs.get("keep_aspect_ratio_policy", "stretch") != "stretch":
         raise UnsupportedOperatorError(
-            f"{describe(node)} resizes by amounts that only the run knows, which has no "
-            f"derivative here; fix the model's input size"
+            f"{describe(node)} crops, or keeps an aspect ratio, which has no derivative here; "
+            f"choose a target layer behind it"
         )
-    for axis in changed:
-        matrix = _map_along(e, node, axis % rank, x.shape[axis], y.shape[axis])
-        dy = _apply(e, full(e, dy, y, [axis]), matrix.astype(dy.dtype), axis)
+    for axis in [a for a in range(-rank, 0) if x.shape[a] != y.shape[a]]:
+        size, length = x.shape[axis], y.shape[axis]
+        dy = full(e, dy, y, [axis])
+        if isinstance(size, int) and isinstance(length, int):
+            matrix = _map_along(e, node, axis % rank, size, length)
+            dy = _apply(e, dy, matrix.astype(dy.dtype), axis)
+        else:
+            dy = _sum_of_repeats(e, dy, x, axis, _repeats(e, node, axis % rank))
     return dy
+
+
+def _repeats(e: Emitter, node: gs.Node, axis: int) -> int:
+    """How often a resize repeats each position of an axis of unknown length."""
+    scale = _scale_of(e, node, axis)
+    if scale is not None and scale == int(scale) and node.attrs.get("mode") != "cubic":
+        times = int(scale)
+        tried = _map_along(e, node, axis, 3, 3 * times)
+        if np.array_equal(tried, np.repeat(np.eye(3), times, axis=0)):
+            return times
+    raise UnsupportedOperatorError(
+        f"{describe(node)} resizes by amounts that only the run knows, which has no derivative "
+        f"here; fix the model's input size"
+    )
+
+
+def _sum_of_repeats(e: Emitter, dy: gs.Tensor, x: gs.Tensor, axis: int, times: int) -> gs.Tensor:
+    rank = len(dy.shape)
+    at = axis % rank
+    dims = [*dy.shape[:at], x.shape[axis], times, *dy.shape[at + 1 :]]
+    sizes = [e.dim(dy, k - rank) for k in range(rank)]
+    sizes[at : at + 1] = [e.dim(x, axis), e.ints(times)]
+    apart = e.reshape(dy, dims, sizes)
+    return e.reduce("ReduceSum", apart, [at - rank], keepdims=False)
 
 
 def _map_along(e: Emitter, node: gs.Node, axis: int, size: int, length: int) -> np.ndarray:
@@ -40,11 +70,10 @@ def _map_along(e: Emitter, node: gs.Node, axis: int, size: int, length: int) -> 
     from onnx.reference import ReferenceEvaluator  # slow to import, and rarely needed
 
     attrs = {k: v for k, v in node.attrs.items() if k not in ("axes", "scales")}
-    opset = max(e.opset, 11)
-    if node.op == "Upsample":
-        attrs |= {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-    # The stored scale, where there is one, takes part in the coordinates; a size does not.
-    scale = _scale_of(e, node, axis)
+    # The stored scale, where there is one, takes part in the coordinates; a size does not, nor
+    # does a scale where the corners are aligned.
+    aligned = attrs.get("coordinate_transformation_mode") == "align_corners"
+    scale = None if aligned else _scale_of(e, node, axis)
     inputs = ["x", "", "", "sizes"] if scale is None else ["x", "", "scales"]
     single = onnx.helper.make_node("Resize", inputs, ["y"], **attrs)
     f, n = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
@@ -58,7 +87,7 @@ def _map_along(e: Emitter, node: gs.Node, axis: int, size: int, length: int) -> 
         ],
         [onnx.helper.make_tensor_value_info("y", f, [size, length])],
     )
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", e.opset)])
     feeds = {
         "x": np.eye(size, dtype=np.float32),
         "scales": np.array([1, scale or 1], np.float32),
@@ -70,16 +99,15 @@ def _map_along(e: Emitter, node: gs.Node, axis: int, size: int, length: int) -> 
 
 def _scale_of(e: Emitter, node: gs.Node, axis: int) -> float | None:
     """The scale along an axis when the node is told scales and not sizes."""
-    if "scales" in node.attrs:
-        return float(node.attrs["scales"][axis])
-    at = 1 if node.op == "Upsample" or len(node.inputs) == 2 else 2
-    if len(node.inputs) <= at or not node.inputs[at].name:
+    if len(node.inputs) < 3 or not node.inputs[2].name:
         return None
-    scales = e.network.value(node.inputs[at])
+    scales = e.network.value(node.inputs[2])
     if scales is None or scales.size == 0:
         return None
     axes = node.attrs.get("axes")
-    return float(scales[axis] if axes is None else scales[list(axes).index(axis)])
+    if axes is None:
+        return float(scales[axis])
+    return float(scales[[a % len(node.inputs[0].shape) for a in axes].index(axis)])
 
 
 def _apply(e: Emitter, dy: gs.Tensor, matrix: np.ndarray, axis: int) -> gs.Tensor:

@@ -142,23 +142,17 @@ def _slice_steps(e: Emitter, node: gs.Node) -> list[tuple[int, int, int]]:
     """(negative axis, first index, step) of every axis that is really cut."""
     x, y = node.inputs[0], node.outputs[0]
     rank = len(x.shape)
-    if e.opset < 10:
-        starts, steps = node.attrs["starts"], None
-        axes = node.attrs.get("axes")
-    else:
-        values = [e.network.value(t) if t.name else None for t in node.inputs[1:]]
-        values += [None] * (4 - len(values))
-        starts, _, axes, steps = values
-        if starts is None:
-            raise UnsupportedOperatorError(
-                f"{describe(node)} computes its start at run time, which has no derivative here; "
-                f"fold the model's constants first"
-            )
-    starts = [int(v) for v in starts]
-    axes = list(range(len(starts))) if axes is None else [int(v) for v in axes]
-    steps = [1] * len(starts) if steps is None else [int(v) for v in steps]
+    values = [e.network.value(t) if t.name else None for t in node.inputs[1:]]
+    starts, _, axes, steps = (*values, None, None)[:4]
+    if starts is None:
+        raise UnsupportedOperatorError(
+            f"{describe(node)} computes its start at run time, which has no derivative here; "
+            f"fold the model's constants first"
+        )
+    axes = np.arange(starts.size) if axes is None else axes
+    steps = np.ones(starts.size, dtype=int) if steps is None else steps
     cut = []
-    for axis, start, step in zip(axes, starts, steps, strict=True):
+    for axis, start, step in zip(axes.tolist(), starts.tolist(), steps.tolist(), strict=True):
         axis = axis % rank - rank
         size = x.shape[axis]
         if size == y.shape[axis] and size is not None and step == 1:

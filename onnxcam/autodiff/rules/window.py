@@ -45,6 +45,11 @@ class Window:
         return [*self.begins, *self.ends]
 
 
+def kernel_of(node: gs.Node) -> list[int]:
+    """A pooling's kernel."""
+    return [int(k) for k in node.attrs["kernel_shape"]]
+
+
 def window_of(e: Emitter, node: gs.Node, kernel: list[int]) -> Window:
     """Read a node's window. SAME padding is turned into numbers where the size is known."""
     rank = len(kernel)
@@ -114,7 +119,7 @@ def _pads_for_output(
     x: gs.Tensor,
     y: gs.Tensor,
 ) -> list[int]:
-    """The padding that ConvTranspose's `output_shape` amounts to (the odd one at the end)."""
+    """The padding that ConvTranspose's `output_shape` amounts to (the odd one in front)."""
     extra = node.attrs.get("output_padding", [0] * len(kernel))
     begins, ends = [], []
     for k in range(len(kernel)):
@@ -126,8 +131,8 @@ def _pads_for_output(
             )
         extent = dilations[k] * (kernel[k] - 1) + 1
         total = max(0, strides[k] * (size - 1) + extra[k] + extent - length)
-        begins.append(total // 2)
-        ends.append(total - total // 2)
+        begins.append(total - total // 2)
+        ends.append(total // 2)
     return [*begins, *ends]
 
 

@@ -1,0 +1,47 @@
+"""onnxcam against the recorded answers of PyTorch, Keras and Paddle, without any of them.
+
+Each model is built again from its recording (see scripts/references/), so this is the whole way:
+an exported file in, a map out, as true as the training framework's own backward pass.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import onnx
+import pytest
+from references.derivation import distance
+from references.rebuild import Reference, build, read, recorded
+
+import onnxcam
+
+TOLERANCE = 1e-4
+"""Largest difference from the framework's float64 map, relative to that map's maximum."""
+
+
+@lru_cache(maxsize=1)
+def rebuilt(name: str) -> tuple[Reference, onnx.ModelProto]:
+    """A recording and its model; only the latest is kept, they are large."""
+    reference = read(name)
+    return reference, build(reference)
+
+
+def every_layer() -> list[tuple[str, str]]:
+    """All recorded networks with all their layers, network by network."""
+    return [(name, path) for name in recorded() for path in read(name).layers]
+
+
+@pytest.mark.parametrize(("name", "path"), every_layer())
+def test_the_map_is_the_frameworks_own(name: str, path: str) -> None:
+    reference, model = rebuilt(name)
+    explainer = onnxcam.Explainer(model, method="gradcam", layer=reference.layers[path])
+    answer = explainer.run(reference.x, target=reference.classes)
+    cam = reference.cam(path)
+    assert answer["raw"].shape == (len(cam), 1, *cam.shape[1:])
+    assert distance(answer["raw"][:, 0], cam) < TOLERANCE
+    np.testing.assert_array_equal(answer["target"][:, 0], reference.classes)
+    assert distance(answer[model.graph.output[0].name], reference.output) < TOLERANCE
+
+
+def test_recordings_are_there() -> None:
+    """An empty folder must not pass for success."""
+    assert len(recorded()) >= 15
