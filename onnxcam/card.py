@@ -100,7 +100,7 @@ def _beside(model: str | os.PathLike[str] | onnx.ModelProto) -> tuple[dict[str, 
 def _parsed(inside: dict[str, str], key: str) -> Any:
     try:
         return json.loads(inside[key])
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # no JSON, or no UTF-8
         raise PreprocessError(f"the model's metadata '{key}' is no JSON ({error})") from None
 
 

@@ -28,7 +28,9 @@ def import_runtime() -> Any:
 class Runner:
     """One session: feeds by name in, outputs by name out."""
 
-    def __init__(self, model: onnx.ModelProto | bytes, providers: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, model: onnx.ModelProto | bytes, providers: Sequence[str] | None = None
+    ) -> None:
         runtime = import_runtime()
         chosen = _providers(runtime, providers)
         options = runtime.SessionOptions()

@@ -8,6 +8,7 @@ goes, and each node's output shapes are inferred with the values of its inputs k
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,9 @@ _REFUSALS = (
     ValueError,
 )
 """How onnx says that it cannot infer a node."""
+
+_LIKE_INPUT = {"GroupNormalization", "MeanVarianceNormalization"}
+"""Operators whose shape onnx does not infer although it is their input's."""
 
 Attrs = dict[str, Any]
 Arrays = list[Any]
@@ -75,6 +79,8 @@ def _infer(
     used = [name for name in node.input if name]
     if any(name not in types for name in used):
         return {}
+    if node.op_type in _LIKE_INPUT:
+        return {node.output[0]: types[used[0]]}
     try:
         schema = onnx.defs.get_schema(node.op_type, opsets.get(node.domain, 1), node.domain)
         data = {name: numpy_helper.from_array(values[name]) for name in used if name in values}
@@ -188,7 +194,16 @@ def _constant_of_shape(arrays: Arrays, attrs: Attrs) -> np.ndarray:
 
 
 def _expand(arrays: Arrays, attrs: Attrs) -> np.ndarray:
-    return arrays[0] * np.ones(arrays[1], dtype=arrays[0].dtype)
+    shape = np.broadcast_shapes(arrays[0].shape, tuple(arrays[1]))
+    return np.broadcast_to(arrays[0], shape)  # a view: nothing large is ever filled
+
+
+def _range(arrays: Arrays, attrs: Attrs) -> np.ndarray:
+    start, limit, delta = arrays
+    count = max(0, int(np.ceil((limit - start) / delta)))
+    if count > LARGEST_VALUE:
+        raise ValueError("not shape arithmetic")
+    return np.asarray(start + np.arange(count) * delta, arrays[0].dtype)
 
 
 def _reshape(arrays: Arrays, attrs: Attrs) -> np.ndarray:
@@ -228,7 +243,7 @@ _EVALUATE: dict[str, Callable[[Arrays, Attrs], Any]] = {
     "Transpose": lambda arrays, attrs: np.transpose(arrays[0], attrs.get("perm")),
     "Expand": _expand,
     "ConstantOfShape": _constant_of_shape,
-    "Range": _numpy(np.arange),
+    "Range": _range,
     "Where": _numpy(np.where),
     "Size": _numpy(np.size),
     "Add": _numpy(np.add),
@@ -247,8 +262,8 @@ _EVALUATE: dict[str, Callable[[Arrays, Attrs], Any]] = {
     "Not": _numpy(np.logical_not),
     "And": _numpy(np.logical_and),
     "Or": _numpy(np.logical_or),
-    "Min": lambda arrays, attrs: np.minimum.reduce(arrays),
-    "Max": lambda arrays, attrs: np.maximum.reduce(arrays),
+    "Min": lambda arrays, attrs: reduce(np.minimum, arrays),
+    "Max": lambda arrays, attrs: reduce(np.maximum, arrays),
     "ReduceProd": _reduce(np.prod),
     "ReduceSum": _reduce(np.sum),
     "ReduceMax": _reduce(np.max),

@@ -50,6 +50,18 @@ def _require_graph(proto: onnx.ModelProto, name: str) -> None:
         raise ModelError(f"{name}: not an ONNX model (it holds no graph)")
     if not any(opset.domain in _STANDARD for opset in proto.opset_import):
         raise ModelError(f"{name}: not a usable ONNX model (it imports no ai.onnx opset)")
+    _require_text(proto, name)
+
+
+def _require_text(proto: onnx.ModelProto, name: str) -> None:
+    """protobuf hands over as bytes what is no UTF-8."""
+    graph = proto.graph
+    named = (*graph.node, *graph.input, *graph.output, *graph.initializer)
+    words = [value.name for value in named]
+    words += [word for node in graph.node for word in (*node.input, *node.output, node.op_type)]
+    wrong = next((word for word in words if not isinstance(word, str)), None)
+    if wrong is not None:
+        raise ModelError(f"{name}: the name {wrong!r} in it is no UTF-8 text; rename it")
 
 
 def _load_external_data(proto: onnx.ModelProto, path: Path) -> None:

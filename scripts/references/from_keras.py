@@ -20,7 +20,7 @@ def environment() -> dict[str, str]:
 
 def vgg16() -> KerasSource:
     """keras.applications.VGG16."""
-    layers = ("block3_conv3", "block4_conv3", "block5_conv3")
+    layers = ("block4_conv3", "block5_conv1", "block5_conv3")
     return drawn("keras_vgg16", keras.applications.VGG16(weights=None), layers, lift)
 
 

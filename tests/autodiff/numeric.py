@@ -152,15 +152,8 @@ def model_of(case: Case, dtype: Any = np.float32, dynamic: tuple[int, ...] = ())
 def network_of(
     case: Case, dynamic: tuple[int, ...] = (), dtype: Any = np.float32
 ) -> Network:
-    """The model as onnxcam reads it.
-
-    For a few operators (`GroupNormalization`) onnx infers no shape; here they get their input's.
-    """
-    network = Network(model_of(case, dtype, dynamic))
-    x, y = network.tensors["x0"], network.tensors[case.y]
-    if y.shape is None:
-        y.shape, y.dtype = list(x.shape), x.dtype
-    return network
+    """The model as onnxcam reads it."""
+    return Network(model_of(case, dtype, dynamic))
 
 
 def as_type(value: np.ndarray, dtype: Any) -> np.ndarray:

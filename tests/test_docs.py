@@ -1,0 +1,10 @@
+"""What the documents say is what the code does."""
+
+from __future__ import annotations
+
+import operators as table_script
+
+
+def test_the_operator_table_is_the_registry() -> None:
+    page = table_script.PAGE.read_text(encoding="utf-8")
+    assert table_script.with_table(page) == page, "run python scripts/operators.py"
