@@ -111,7 +111,7 @@ def explain(
             failed += 1
             click.echo(f"error: {error}", err=True)
     if as_json:
-        click.echo(json.dumps(written, indent=2, ensure_ascii=False))
+        _echo(json.dumps(written, indent=2, ensure_ascii=False))
     if failed:
         sys.exit(1)
 
@@ -124,7 +124,12 @@ def _announce(entry: dict[str, Any], as_json: bool) -> None:
         name = target["label"] or f"class {target['index']}"
         files = ", ".join(entry[kind] for kind in KINDS if entry.get(kind))
         sure = "NaN" if target["probability"] is None else f"{target['probability']:.1%}"
-        click.echo(f"{entry['image']}: {target['index']} {name} ({sure}) -> {files}")
+        _echo(f"{entry['image']}: {target['index']} {name} ({sure}) -> {files}")
+
+
+def _echo(text: str) -> None:
+    r"""Print what may hold a file's name: bytes in it that are no UTF-8 come out as \udcxx."""
+    click.echo(text.encode("utf-8", "backslashreplace").decode())
 
 
 def _progress(images: tuple[str, ...]) -> Iterable[str]:

@@ -42,6 +42,11 @@ class UnsupportedOperatorError(OnnxCamError):
     """An operator on the gradient's path that has no derivative here."""
 
 
+def one_line(error: Exception) -> str:
+    """The first line of what a library says."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     """`"; did you mean 'a', 'b'?"`, or nothing when no known name is near `name`."""
     lowered = {candidate.lower(): candidate for candidate in reversed(list(known))}

@@ -13,7 +13,7 @@ import onnx
 from onnxcam.card import Card, LabelSpec, PreprocessSpec, find_card
 from onnxcam.compose import Composition, compose
 from onnxcam.diagnosis import diagnose, is_empty
-from onnxcam.errors import ExecutionError, TargetError
+from onnxcam.errors import ExecutionError, PreprocessError, TargetError
 from onnxcam.explanation import Explanation, Target
 from onnxcam.graph.head import Head, find_head
 from onnxcam.graph.layers import LayerSpec, TargetLayer, as_number, rank_layers
@@ -66,6 +66,7 @@ class Explainer:
         self.image: ImageInput = image
         self.card: Card = card
         self.head: Head = find_head(network)
+        self._require_fitting_labels()
         self.method = method
         self.score = score
         self._layer = layer
@@ -120,6 +121,15 @@ class Explainer:
         outputs = self._run(feeds, wanted)
         own = {name: outputs[name] for name in (t.name for t in self.network.graph.outputs)}
         return {"raw": outputs["cam"], "target": outputs["cam_target"], **own}
+
+    def _require_fitting_labels(self) -> None:
+        """A list of the wrong length names classes wrongly: ImageNet has 1000 and 1001 of them."""
+        labels = self.card.labels
+        if labels is not None and len(labels) != self.head.classes:
+            raise PreprocessError(
+                f"there are {len(labels)} labels for the model's {self.head.classes} classes; "
+                f"give a list that fits with --labels"
+            )
 
     # -- the parts ----------------------------------------------------------------------------
 

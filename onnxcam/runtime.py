@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from onnxcam.errors import ExecutionError, nearest
+from onnxcam.errors import ExecutionError, nearest, one_line
 
 CPU = "CPUExecutionProvider"
 
@@ -39,7 +39,7 @@ class Runner:
             data = model if isinstance(model, bytes) else model.SerializeToString()
             self._session = runtime.InferenceSession(data, options, providers=chosen)
         except Exception as error:  # onnxruntime raises its own types, which have no common base
-            raise ExecutionError(f"ONNX Runtime refuses the model: {one_line(error)}") from None
+            raise ExecutionError(f"ONNX Runtime refuses the model: {said(error)}") from None
         self.provider: str = self._session.get_providers()[0]
         if providers and self.provider != chosen[0]:
             raise ExecutionError(
@@ -53,13 +53,13 @@ class Runner:
         try:
             values = self._session.run(None, feeds)
         except Exception as error:
-            raise ExecutionError(f"the model does not run: {one_line(error)}") from None
+            raise ExecutionError(f"the model does not run: {said(error)}") from None
         return dict(zip(self.outputs, values, strict=True))
 
 
-def one_line(error: Exception) -> str:
+def said(error: Exception) -> str:
     """The first line of what ONNX Runtime says, without its error code."""
-    first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    first = one_line(error)
     return first.split(" : ", 3)[-1] if first.startswith("[ONNXRuntimeError]") else first
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import onnx
 import pytest
-from builders import classifier, write_picture
+from builders import classifier
 from click.testing import CliRunner, Result
+from graphs import write_picture
 
 from onnxcam.cli import main
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import onnx
 import pytest
-from builders import Build, annotated, channels_last, classifier, conv_trunk, head, weights
+from builders import annotated, channels_last, classifier, conv_trunk, head
+from graphs import Build, weights
 
 from onnxcam.card import Card
 from onnxcam.errors import PreprocessError, TargetError

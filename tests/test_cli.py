@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +14,9 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from builders import annotated, classifier, gap_linear, photo, write_picture
+from builders import annotated, classifier, gap_linear
 from click.testing import Result
+from graphs import photo, write_picture
 
 import onnxcam
 from onnxcam.cli import main
@@ -165,6 +169,18 @@ def test_labels_and_unicode_are_printed(
     entry = json.loads(result.stdout)[0]
     assert entry["target"]["label"] == "Hündin"
     assert Path(entry["overlay"]).is_file()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux only")
+def test_a_name_that_is_no_utf8_is_escaped(model_file: Path, tmp_path: Path) -> None:
+    path = os.fsencode(write_picture(tmp_path / "x.png").parent) + b"/caf\xe9.png"
+    os.rename(tmp_path / "x.png", path)
+    command = [sys.executable, "-m", "onnxcam", "explain", model_file, path, "-o", tmp_path / "o"]
+    strict = os.environ | {"PYTHONIOENCODING": "utf-8:strict", "PYTHONUTF8": "1"}
+    done = subprocess.run([*command, "--json"], capture_output=True, env=strict, check=True)
+    assert os.fsencode(json.loads(done.stdout)[0]["image"]) == path
+    done = subprocess.run(command, capture_output=True, env=strict, check=True)
+    assert b"caf\\udce9.png: " in done.stdout
 
 
 def test_layers_lists_ranks(cli: Cli, model_file: Path) -> None:

@@ -9,20 +9,10 @@ from pathlib import Path
 
 import onnx
 import pytest
-from builders import (
-    Build,
-    annotated,
-    classifier,
-    conv_trunk,
-    head,
-    mlp,
-    photo,
-    two_inputs,
-    weights,
-    with_operator,
-    write_picture,
-)
+from builders import classifier, conv_trunk, head, mlp, two_inputs, with_operator
 from click.testing import Result
+from complaints import complaint
+from graphs import Build, photo, weights, write_picture
 from onnx import TensorProto
 
 import onnxcam
@@ -30,16 +20,6 @@ from onnxcam.autodiff import registry
 
 Cli = Callable[..., Result]
 Save = Callable[..., Path]
-
-
-def complaint(result: Result, status: int = 1) -> str:
-    """The one line of an error, told apart from what was assumed."""
-    assert result.exit_code == status, result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    lines = [line for line in result.stderr.splitlines() if not line.startswith("assumed: ")]
-    assert len(lines) == 1, lines
-    assert lines[0].startswith("error: ")
-    return lines[0]
 
 
 def integer_output() -> onnx.ModelProto:
@@ -217,69 +197,6 @@ def test_a_model_that_was_rewritten_already(cli: Cli, save: Save, picture_file: 
         cli("explain", model, picture_file),
     ):
         assert "before it was rewritten" in complaint(result)
-
-
-@pytest.mark.parametrize(
-    ("entries", "words"),
-    [
-        ({"preprocess": "{"}, "no JSON"),
-        ({"preprocess": "[]"}, "JSON object"),
-        ({"preprocess": "5"}, "JSON object"),
-        ({"preprocess": '{"men": 0}'}, "'mean'"),
-        ({"preprocess": '{"mean": "x"}'}, "mean must be"),
-        ({"preprocess": '{"mean": null}'}, "mean must be"),
-        ({"preprocess": '{"mean": [[1, 2, 3]]}'}, "mean must be"),
-        ({"preprocess": '{"mean": [1, 2]}'}, "2 values, the model 3"),
-        ({"preprocess": '{"std": 0}'}, "std"),
-        ({"preprocess": '{"scale": NaN}'}, "scale must be"),
-        ({"preprocess": '{"color": "cmyk"}'}, "cmyk"),
-        ({"preprocess": '{"resize": ["crop"]}'}, "resize"),
-        ({"preprocess": '{"size": [16]}'}, "size must be"),
-        ({"preprocess": '{"size": 16}'}, "onnxcam.preprocess"),
-        ({"preprocess": '{"size": [0, 16]}'}, "size must be"),
-        ({"preprocess": '{"crop_ratio": 2}'}, "crop_ratio"),
-        ({"preprocess": '{"crop_ratio": "all"}'}, "crop_ratio"),
-        ({"labels": "{"}, "no JSON"),
-        ({"labels": "5"}, "labels must be"),
-        ({"labels": '{"cat": 1}'}, "labels must be"),
-    ],
-)
-def test_wrong_metadata_in_the_model(
-    entries: dict[str, str], words: str, cli: Cli, save: Save, picture_file: Path
-) -> None:
-    model = save(annotated(classifier(), **entries))
-    assert words in complaint(cli("explain", model, picture_file))
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("{", "not readable as JSON"),
-        ("[1]", "no JSON object"),
-        ('{"preprocess": 5}', "JSON object"),
-        ('{"labels": 5}', "labels must be"),
-        ('{"labels": "cats"}', "labels must be"),
-    ],
-)
-def test_a_wrong_file_beside_the_model(
-    text: str, words: str, cli: Cli, model_file: Path, picture_file: Path
-) -> None:
-    model_file.with_suffix(".json").write_text(text)
-    line = complaint(cli("explain", model_file, picture_file))
-    assert words in line
-    assert "model.json" in line
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [("l.txt", ""), ("l.txt", "\n\n"), ("l.json", "[]"), ("l.json", "5"), ("l.json", "{")],
-)
-def test_labels_without_names(
-    name: str, text: str, cli: Cli, model_file: Path, picture_file: Path
-) -> None:
-    path = picture_file.parent / name
-    path.write_text(text)
-    assert name in complaint(cli("explain", model_file, picture_file, "--labels", path))
 
 
 BAD_PICTURES: dict[str, bytes] = {

@@ -9,7 +9,6 @@ import onnx
 import onnxruntime
 import pytest
 from builders import (
-    CLASSES,
     as_float16,
     channels_last,
     classifier,
@@ -17,14 +16,13 @@ from builders import (
     ended_with,
     gap_linear,
     paddle_like,
-    pictures,
     se_like,
     torch_like,
     two_outputs,
     vgg_like,
     vit_like,
-    weights,
 )
+from graphs import CLASSES, pictures, weights
 
 import onnxcam
 from onnxcam.errors import LayerError, MethodError, ModelError, TargetError

@@ -7,7 +7,8 @@ import warnings
 import numpy as np
 import onnx
 import pytest
-from builders import Build, classifier, gap_linear, photo
+from builders import classifier, gap_linear
+from graphs import Build, photo
 
 import onnxcam
 from onnxcam import Explanation

@@ -9,22 +9,18 @@ import numpy as np
 import onnx
 import pytest
 from builders import (
-    CLASSES,
-    SIDE,
     annotated,
     as_float16,
     channels_last,
     classifier,
     ended_with,
     paddle_like,
-    photo,
-    pictures,
     torch_like,
     two_inputs,
     two_outputs,
     vit_like,
-    write_picture,
 )
+from graphs import CLASSES, SIDE, photo, pictures, write_picture
 
 import onnxcam
 from onnxcam import Explainer, Explanation
@@ -257,7 +253,7 @@ def test_a_model_with_more_inputs_is_run_with_all_of_them() -> None:
         explainer.run(pictures(2))
     with pytest.raises(ExecutionError, match="lack the model's input 'image'"):
         explainer.run({"gain": feeds["gain"]})
-    with pytest.raises(ExecutionError, match="use Explainer.run"):
+    with pytest.raises(ExecutionError, match=r"use Explainer\.run"):
         explainer.explain(photo())
 
 
@@ -283,3 +279,15 @@ def test_the_probability_can_be_explained_instead() -> None:
         for score in ("logit", "probability")
     )
     assert np.abs(logit / logit.max() - probability / probability.max()).max() > 1e-3
+
+
+def test_a_label_list_of_the_wrong_length_is_refused() -> None:
+    """Shifted names would be silently wrong ones."""
+    with pytest.raises(onnxcam.PreprocessError, match="3 labels for the model's"):
+        Explainer(torch_like(), labels=["a", "b", "c"])
+
+
+def test_a_list_of_layers_is_refused() -> None:
+    explainer = Explainer(torch_like(), layer=["a", "b"])  # type: ignore[arg-type]
+    with pytest.raises(onnxcam.LayerError, match="one layer at a time"):
+        _ = explainer.layer

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from builders import photo
+from graphs import photo
 
 from onnxcam import Explanation, Preprocess, Target
 from onnxcam.errors import ImageError, OnnxCamError

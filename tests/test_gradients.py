@@ -8,7 +8,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from builders import Build, classifier, pictures, torch_like, weights, with_operator
+from builders import classifier, torch_like, with_operator
+from graphs import Build, pictures, weights
 
 import onnxcam
 from onnxcam.autodiff import registry

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from builders import photo, write_picture
+from graphs import photo, write_picture
 
 from onnxcam.errors import ImageError
 from onnxcam.images import as_picture, png, read_image, write_image

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from builders import photo
+from graphs import photo
 
 from onnxcam.errors import OnnxCamError
 from onnxcam.overlay import COLORMAPS, STYLES, add, blend, colorize, draw

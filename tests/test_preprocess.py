@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builders import photo
+from graphs import photo
 
 from onnxcam.errors import PreprocessError
 from onnxcam.graph.picture import ImageInput

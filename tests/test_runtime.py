@@ -8,10 +8,11 @@ import sys
 import numpy as np
 import onnxruntime
 import pytest
-from builders import classifier, pictures
+from builders import classifier
+from graphs import pictures
 
 from onnxcam.errors import ExecutionError
-from onnxcam.runtime import CPU, Runner, _providers, one_line
+from onnxcam.runtime import CPU, Runner, _providers, said
 
 
 class Fake:
@@ -99,8 +100,8 @@ def test_a_model_that_the_runtime_refuses() -> None:
         (ValueError(""), "ValueError"),
     ],
 )
-def test_one_line_drops_the_error_code(error: Exception, line: str) -> None:
-    assert one_line(error) == line
+def test_what_the_runtime_says_without_its_error_code(error: Exception, line: str) -> None:
+    assert said(error) == line
 
 
 def test_onnxruntime_is_imported_with_the_first_session_only() -> None:

@@ -93,6 +93,14 @@ def _require_rules(network: Network, path: list[gs.Node], sources: list[str]) ->
     reached = set(sources)
     missing: dict[str, gs.Node] = {}
     for node in path:
+        read = [x for x in operands(node) if x.name in reached]
+        unknown = next((t for t in (*read, *node.outputs[:1]) if t.shape is None), None)
+        if unknown is not None:
+            raise UnsupportedOperatorError(
+                f"the shape of '{unknown.name}' at {describe(node)} cannot be inferred, so nothing "
+                f"can be differentiated through it; fix the model's input size, or choose a "
+                f"target layer behind it"
+            )
         rule: Rule | None = rule_of(node)
         for i, x in enumerate(operands(node)):
             if x.name in reached and is_float(x) and (rule is None or not rule.covers(i)):

@@ -120,6 +120,8 @@ class Emitter:
         return self._pointwise("Mul", a, b)
 
     def div(self, a: Operand, b: Operand) -> gs.Variable:
+        if isinstance(b, float):  # a runtime multiplies several times faster than it divides
+            return self.mul(a, 1 / b)
         return self._pointwise("Div", a, b)
 
     def pow(self, a: Operand, b: Operand) -> gs.Variable:
@@ -202,6 +204,7 @@ class Emitter:
         Up to one of `dims` may be other than a number. With more of them, `sizes` gives every
         dimension as a 1-D int64 tensor; `UnsupportedOperatorError` where it is not given.
         """
+        x = self._before_reshapes(x)
         if list(x.shape) == list(dims) and None not in dims:
             return x
         unknown = [i for i, dim in enumerate(dims) if not isinstance(dim, int)]
@@ -240,9 +243,20 @@ class Emitter:
     def _axes_op(self, op: str, x: gs.Tensor, axes: list[int], shape: Shape) -> gs.Tensor:
         if not axes:
             return x
+        if self._before_reshapes(x) is not x and sum(not isinstance(d, int) for d in shape) <= 1:
+            return self.reshape(x, shape)
         if self.opset >= 13:
             return self.op(op, x, self.ints(*axes), shape=shape)
         return self.op(op, x, shape=shape, axes=axes)
+
+    def _before_reshapes(self, x: gs.Tensor) -> gs.Tensor:
+        """What an emitted tensor is a mere reshape of: one `Reshape` of that does for a chain."""
+        while isinstance(x, gs.Variable) and x.inputs and x.name.startswith(self._prefix):
+            node = x.inputs[0]
+            if node.op not in ("Reshape", "Squeeze", "Unsqueeze"):
+                break
+            x = node.inputs[0]
+        return x
 
     def transpose(self, x: gs.Tensor, perm: Sequence[int]) -> gs.Tensor:
         """Permute axes; `perm` may be of the last axes only (leading ones stay)."""

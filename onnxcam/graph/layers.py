@@ -104,6 +104,8 @@ def resolve_layer(network: Network, spec: LayerSpec) -> TargetLayer:
 
     Raises `LayerError` with the nearest names when there is none, or when it is not spatial.
     """
+    if not isinstance(spec, str | int | None):
+        raise LayerError(f"one layer at a time, not {spec!r}; make one explainer for each")
     rank = as_number(0 if spec is None else spec)
     if rank is not None:
         ranked = rank_layers(network)

@@ -59,6 +59,7 @@ def _require_text(proto: onnx.ModelProto, name: str) -> None:
     named = (*graph.node, *graph.input, *graph.output, *graph.initializer)
     words = [value.name for value in named]
     words += [word for node in graph.node for word in (*node.input, *node.output, node.op_type)]
+    words += [d.dim_param for value in graph.input for d in value.type.tensor_type.shape.dim]
     wrong = next((word for word in words if not isinstance(word, str)), None)
     if wrong is not None:
         raise ModelError(f"{name}: the name {wrong!r} in it is no UTF-8 text; rename it")

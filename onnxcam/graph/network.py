@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
+from onnxcam.errors import ModelError, OnnxCamError, one_line
 from onnxcam.graph.load import ModelSource, load, modernized
 from onnxcam.graph.shapes import Facts
 
@@ -23,14 +24,21 @@ class Network:
     """
 
     def __init__(self, model: ModelSource) -> None:
+        path = None if isinstance(model, onnx.ModelProto) else Path(model)
+        state = _state(path)
         loaded = load(model)
         self.proto: onnx.ModelProto = modernized(loaded)
-        read = not isinstance(model, onnx.ModelProto) and self.proto is loaded
-        self._file = Path(model) if read else None
-        self._facts = Facts(self.proto)
-        found = self._facts.tensors
+        self._file = path if self.proto is loaded else None
+        self._file_state = state
         gs.logger.G_LOGGER.severity = gs.logger.G_LOGGER.CRITICAL
-        self.graph: gs.Graph = gs.import_onnx(self.proto)
+        try:
+            self._facts = Facts(self.proto)
+            found = self._facts.tensors
+            self.graph: gs.Graph = gs.import_onnx(self.proto)
+        except OnnxCamError:
+            raise
+        except Exception as error:  # what a damaged file does to onnx and protobuf has no bounds
+            raise ModelError(f"the model is damaged: {one_line(error)}") from error
         self.tensors: dict[str, gs.Tensor] = self.graph.tensors()
         for name, tensor in self.tensors.items():
             if isinstance(tensor, gs.Variable):
@@ -42,11 +50,14 @@ class Network:
     def serialized(self) -> bytes:
         """The model as bytes.
 
-        Read from its file again where that holds just what is used here: protobuf takes longer
-        to write large weights than a disk to read them.
+        Read from its file again where that still holds just what is used here: protobuf takes
+        longer to write large weights than a disk to read them.
         """
-        if self._file is not None and self._file.stat().st_size == self.proto.ByteSize():
-            return self._file.read_bytes()
+        state = self._file_state
+        if self._file is not None and state is not None and state[0] == self.proto.ByteSize():
+            data = self._file.read_bytes() if _state(self._file) == state else b""
+            if len(data) == state[0]:
+                return data
         return self.proto.SerializeToString()
 
     @property
@@ -96,6 +107,15 @@ class Network:
         """What a run must be fed: graph inputs that are no stored weights."""
         stored = {tensor.name for tensor in self.proto.graph.initializer}
         return [tensor for tensor in self.graph.inputs if tensor.name not in stored]
+
+
+def _state(path: Path | None) -> tuple[int, int, int] | None:
+    """What tells that a file was written again, its size first; None where there is none."""
+    try:
+        found = path.stat() if path else None
+    except OSError:
+        return None
+    return (found.st_size, found.st_mtime_ns, found.st_ino) if found else None
 
 
 def is_float(tensor: gs.Tensor) -> bool:
@@ -150,7 +170,7 @@ def describe(node: gs.Node) -> str:
 
 def _scopes(node: onnx.NodeProto) -> tuple[str, ...]:
     for entry in node.metadata_props:
-        if entry.key == "pkg.torch.onnx.name_scopes":
+        if entry.key == "pkg.torch.onnx.name_scopes" and isinstance(entry.value, str):
             scopes = re.findall(r"'([^']*)'", entry.value)
             return tuple(scope for scope in scopes[:-1] if scope)  # the last is the node itself
     parts = [part for part in node.name.split("/") if part][:-1]

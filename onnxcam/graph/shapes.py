@@ -177,7 +177,7 @@ def _free_dims(skeleton: onnx.ModelProto) -> dict[str, tuple[int, int]]:
                 continue
             if axis == 0:
                 free[key] = _BATCH_SIZES
-            elif axis == 1 and len(dims) == 4 and not _looks_channels_last(value):
+            elif len(dims) == 4 and axis == (3 if _looks_channels_last(skeleton, value) else 1):
                 free[key] = (_CHANNELS, _CHANNELS)
             else:
                 taken = sum(1 for sizes in free.values() if sizes in _OTHER_SIZES)
@@ -185,8 +185,16 @@ def _free_dims(skeleton: onnx.ModelProto) -> dict[str, tuple[int, int]]:
     return free
 
 
-def _looks_channels_last(value: onnx.ValueInfoProto) -> bool:
-    return value.type.tensor_type.shape.dim[3].dim_value in (1, 3, 4)
+def _looks_channels_last(skeleton: onnx.ModelProto, value: onnx.ValueInfoProto) -> bool:
+    dims = value.type.tensor_type.shape.dim
+    if dims[1].dim_value or dims[3].dim_value:
+        return dims[3].dim_value in (1, 3, 4)
+    turned = [node for node in skeleton.graph.node if value.name in node.input]
+    return any(
+        node.op_type == "Transpose" and list(a.ints) == [0, 3, 1, 2]
+        for node in turned
+        for a in node.attribute
+    )
 
 
 def _infer(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:

@@ -17,9 +17,10 @@ MIN_CONTRAST = 0.3
 """How far a map must fall below its maximum, else nothing in it depends on the place."""
 
 CONDITIONING = 3e-5
-"""How far a map may move when computed in float32, or from an input off by a rounding error. A wider
-gap would say more about rounding than about gradients; it is cured in the draw of the weights, not
-in the tolerance."""
+"""How far a map may move when computed in float32, or from an input off by a rounding error.
+
+A wider gap would say more about rounding than about gradients; it is cured in the draw of the
+weights or in the choice of picture, not in the tolerance."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Derivation:
-    """The reference values: `maps[path]` is (N, h, w), `drift[path]` its sensitivity to rounding."""
+    """The reference values: `maps[path]` (N, h, w), `drift[path]` its sensitivity to rounding."""
 
     x: np.ndarray
     classes: list[int]
@@ -115,7 +116,9 @@ def derive(source: Source) -> Derivation:
         activations=exact.activations,
         maps={path: cam.astype(np.float32) for path, cam in maps.items()},
         drift={
-            layer.path: max(distance(gradcam(other, layer), maps[layer.path]) for other in disturbed)
+            layer.path: max(
+                distance(gradcam(other, layer), maps[layer.path]) for other in disturbed
+            )
             for layer in source.layers
         },
     )

@@ -19,9 +19,14 @@ def environment() -> dict[str, str]:
 
 
 def vgg16() -> KerasSource:
-    """keras.applications.VGG16."""
+    """keras.applications.VGG16 for small pictures.
+
+    tf2onnx takes some sixty times the memory of the weights: with the dense layer that 224x224
+    pictures need it is more than 20 GB.
+    """
     layers = ("block4_conv3", "block5_conv1", "block5_conv3")
-    return drawn("keras_vgg16", keras.applications.VGG16(weights=None), layers, lift)
+    model = keras.applications.VGG16(weights=None, input_shape=(96, 96, 3))
+    return drawn("keras_vgg16", model, layers, lift)
 
 
 def mobilenet_v2() -> KerasSource:

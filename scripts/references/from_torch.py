@@ -84,9 +84,26 @@ NETWORKS: dict[str, Build] = {
     **vision("vgg16", "NCHW", "features.22", "features.25", "features.29", prepare=lift),
     **vision("efficientnet_b0", "NCHW", "features.2", "features.4", "features.8"),
     **vision("convnext_tiny", "NCHW", "features.1", "features.3", "features.7"),
-    **vision("swin_t", "NHWC", "features.1.1.norm1", "features.5.0.norm1", "features.7.1.norm1", "norm"),
-    **image_model("timm_vit_tiny", "vit_tiny_patch16_224", "NTC", "blocks.0.norm1", "blocks.6.norm1", "blocks.11.norm1"),
-    **image_model("timm_swin_tiny", "swin_tiny_patch4_window7_224", "NHWC", "layers.0.blocks.1.norm1", "layers.2.blocks.1.norm1", "layers.3.blocks.1.norm1", "norm"),
+    **vision(
+        "swin_t", "NHWC", "features.1.1.norm1", "features.5.0.norm1", "features.7.1.norm1", "norm"
+    ),
+    **image_model(
+        "timm_vit_tiny",
+        "vit_tiny_patch16_224",
+        "NTC",
+        "blocks.0.norm1",
+        "blocks.6.norm1",
+        "blocks.11.norm1",
+    ),
+    **image_model(
+        "timm_swin_tiny",
+        "swin_tiny_patch4_window7_224",
+        "NHWC",
+        "layers.0.blocks.1.norm1",
+        "layers.2.blocks.1.norm1",
+        "layers.3.blocks.1.norm1",
+        "norm",
+    ),
     "torch_efficientnet_lite0": efficientnet_lite0,
     "torch_shapes": shapes,
 }

@@ -82,7 +82,9 @@ def drawn(
     draws = [_draw(f"{name}/{weight.path}", weight) for weight in model.trainable_weights]
     for weight, draw in zip(model.trainable_weights, draws, strict=True):
         weight.assign(draw.values())
-    source = KerasSource(model, layers, Drawn(name, (2, 3, 224, 224), "NHWC"), draws)
+    height, width, channels = model.input_shape[1:]
+    pictures = Drawn(name, (2, channels, height, width), "NHWC")
+    source = KerasSource(model, layers, pictures, draws)
     prepare(model, source.input.values())
     return source
 

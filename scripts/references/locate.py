@@ -36,7 +36,11 @@ def intermediate_values(model: onnx.ModelProto, x: np.ndarray) -> dict[str, np.n
     exposed.CopyFrom(model)
     outputs = {value.name for value in exposed.graph.output}
     names = [
-        name for node in model.graph.node if node.op_type != "Constant" for name in node.output if name
+        name
+        for node in model.graph.node
+        if node.op_type != "Constant"
+        for name in node.output
+        if name
     ]
     exposed.graph.output.extend(
         onnx.ValueInfoProto(name=name) for name in names if name not in outputs

@@ -18,8 +18,8 @@ RECORDINGS = ROOT / "tests" / "references"
 class Refill:
     """How a constant of the exported graph follows from a drawn parameter.
 
-    The parameter's axes are put in `order`, given the constant's shape, and, where the exporter folded
-    a normalisation into it, multiplied along `scaled_axis` by the recorded array `scale`.
+    The parameter's axes are put in `order`, given the constant's shape, and, where the exporter
+    folded a normalisation into it, multiplied along `scaled_axis` by the recorded array `scale`.
     """
 
     constant: str

@@ -11,9 +11,8 @@ from zlib import crc32
 
 import numpy as np
 
-
 LIFT = 1.5
-"""How many standard deviations above zero a ReLU's input is centred, for the reason `raised` gives."""
+"""How many deviations above zero the input of a ReLU is centred, for the reason `raised` gives."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""Record what a framework says: `python -m references.record torch [NETWORK ...]`, from scripts/."""
+"""Record what a framework says.
+
+From scripts/: python -m references.record torch [NETWORK ...]
+"""
 
 import argparse
 import gzip
@@ -13,7 +16,6 @@ from .derivation import CONDITIONING, Source, derive, distance
 from .locate import locate, predict
 from .rebuild import RECORDINGS, ROOT, Reference, build, read, write
 from .strip import strip
-
 
 REBUILT = 1e-5
 """How far the rebuilt model's answer may be from the exported one's."""

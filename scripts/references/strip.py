@@ -1,7 +1,7 @@
 """Take the drawn weights out of an exported graph, leaving the rule that puts them back.
 
-Exporters transpose weights and fold normalisations into them. A constant is recognised by value: it is
-a drawn parameter with its axes in some order, up to a factor per channel.
+Exporters transpose weights and fold normalisations into them. A constant is recognised by value: it
+is a drawn parameter with its axes in some order, up to a factor per channel.
 """
 
 from collections import defaultdict
@@ -12,8 +12,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from .recipe import Draw
 from .rebuild import Refill, along, constants
+from .recipe import Draw
 
 SMALL = 64
 """Constants up to this many elements stay in the graph."""

@@ -3,7 +3,6 @@
 import pytest
 
 pytest.importorskip("torch")
-pytest.importorskip("timm")
 
 from references import from_torch
 from references.live import compare

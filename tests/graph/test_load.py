@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from builders import Build, classifier, conv_trunk, photo, torch_like
+from builders import classifier, conv_trunk, torch_like
+from graphs import Build, photo
 from onnx import TensorProto, helper
 
 import onnxcam
@@ -82,7 +83,8 @@ def test_every_cut_of_a_file_is_an_error_or_a_model(tmp_path: Path) -> None:
     data = torch_like().SerializeToString()
     path = tmp_path / "cut.onnx"
     loaded = 0
-    for length in [*range(0, 400, 7), *range(400, len(data), 97), *range(len(data) - 60, len(data))]:
+    size = len(data)
+    for length in [*range(0, 400, 7), *range(400, size, 97), *range(size - 60, size)]:
         path.write_bytes(data[:length])
         try:
             load(path)

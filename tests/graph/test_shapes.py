@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from builders import Build, classifier, paddle_like, torch_like, weights
+from builders import classifier, paddle_like, torch_like
+from graphs import Build, weights
 from onnx import helper
 
 from onnxcam.graph.axes import matching_axes
@@ -140,8 +141,9 @@ def test_matching_axes_of_a_reshape(x: list[Any], y: list[Any], runs: list[Any])
 
 @pytest.mark.parametrize(
     ("x", "y"),
-    [([2, 1, 3], [2, 3]), ([2, 3], [2, 1, 3, 1]), ([1, 1], [1]), ([6], [1, 2, 3]), ([4, 6], [8, 3])],
-)
+    [([2, 1, 3], [2, 3]), ([2, 3], [2, 1, 3, 1]), ([1, 1], [1]), ([6], [1, 2, 3]),
+     ([4, 6], [8, 3])],
+)  # fmt: skip
 def test_matching_runs_hold_equally_many_elements(x: list[int], y: list[int]) -> None:
     runs = matching_axes(x, y)
     for a, b in runs:

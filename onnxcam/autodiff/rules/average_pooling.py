@@ -107,12 +107,12 @@ def _counts(
 def _repeat(e: Emitter, dy: gs.Tensor, window: Window) -> gs.Tensor:
     """Every value as a block of kernel size."""
     scales = e.constant([1.0, 1.0, *window.kernel], np.float32)
-    empty = gs.Variable.empty()
+    no_region = e.constant([], np.float32)  # an input that may be left out only from opset 13 on
     dims = [d * k for d, k in zip(dy.shape[2:], window.kernel, strict=True)]
     return e.op(
         "Resize",
         dy,
-        empty,
+        no_region,
         scales,
         shape=[*dy.shape[:2], *dims],
         mode="nearest",

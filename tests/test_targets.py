@@ -1,0 +1,79 @@
+"""The classes explained, as the graph chooses them."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from builders import ended_with, gap_linear
+from graphs import Build, pictures
+
+from onnxcam import Explainer
+from onnxcam.errors import TargetError
+from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.head import find_head
+from onnxcam.graph.network import Network
+from onnxcam.targets import SCORES, emit_class_targets, require_classes
+
+
+def one_class(activated: bool) -> onnx.ModelProto:
+    """A binary classifier with a single logit."""
+    model = gap_linear(np.array([[1.0, -1.0, 0.5]]))
+    if activated:
+        model.graph.node.append(onnx.helper.make_node("Sigmoid", ["logits"], ["p"]))
+        model.graph.output[0].name = "p"
+    return model
+
+
+@pytest.mark.parametrize("activated", [False, True])
+def test_a_single_logit_is_a_sigmoids(activated: bool) -> None:
+    x = np.abs(pictures(side=4))
+    found = Explainer(one_class(activated)).run(x)
+    assert found["target"].tolist() == [[0]]
+    assert found["raw"].max() > 0
+    explanation = Explainer(one_class(activated)).explain(np.full((4, 4), 99, np.uint8))
+    expected = 1 / (1 + np.exp(-explanation.target.score))
+    assert explanation.target.probability == pytest.approx(expected, rel=1e-5)
+
+
+def test_sigmoid_classes_have_probabilities_of_their_own() -> None:
+    found = Explainer(ended_with("Sigmoid")).explain(np.full((4, 4), 99, np.uint8), top=5)
+    for one in found:
+        expected = 1 / (1 + np.exp(-one.target.score))
+        assert one.target.probability == pytest.approx(expected, rel=1e-4)
+
+
+def test_ties_are_broken_by_the_lower_class() -> None:
+    model = gap_linear(np.ones((4, 3)))
+    x = np.abs(pictures(side=4))
+    assert Explainer(model).run(x)["target"].tolist() == [[0]]
+    assert sorted(Explainer(model).run(x, top=4)["target"][0].tolist()) == [0, 1, 2, 3]
+
+
+def test_convolutional_scores_keep_their_trailing_axes() -> None:
+    b = Build((1, 3, 4, 4))
+    b.op("Relu", ["image"], "features")
+    b.op("GlobalAveragePool", ["features"], "scores")
+    b.output("scores", [1, 3, 1, 1])
+    x = np.abs(pictures(side=4))
+    found = Explainer(b.model()).run(x, top=2)
+    for k, index in enumerate(found["target"][0]):
+        np.testing.assert_allclose(found["raw"][0, k], x[0, index] / 16, rtol=1e-5)
+
+
+@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("top", [1, 3])
+def test_the_shapes_are_the_contracts(top: int, score: str) -> None:
+    network = Network(gap_linear(np.eye(3), batch="n"))
+    targets = emit_class_targets(Emitter(network), find_head(network), top, score)
+    for tensor in (targets.index, targets.score, targets.probability):
+        assert tensor.shape == ["n", top]
+    assert targets.default.tolist() == [[-1] * top]
+    assert targets.request.dtype == np.int64
+
+
+@pytest.mark.parametrize("classes", [[[3]], [[-1]], [[0, 7]]])
+def test_classes_that_do_not_exist(classes: list[list[int]]) -> None:
+    network = Network(gap_linear(np.eye(3)))
+    with pytest.raises(TargetError, match="classes 0 to 2"):
+        require_classes(network, find_head(network), np.array(classes))
