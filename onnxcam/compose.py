@@ -52,9 +52,7 @@ class Composition:
         return self.emitter.network.serialized + added.SerializeToString()
 
 
-def compose(
-    network: Network, method: str, layer: LayerSpec, top: int, score: str
-) -> Composition:
+def compose(network: Network, method: str, layer: LayerSpec, top: int, score: str) -> Composition:
     """Emit the explanation of `top` classes by a method at a layer.
 
     Raises the errors of `find_method`, `find_head`, `resolve_layer`, `emit_class_targets` and

@@ -134,8 +134,7 @@ def find_preprocess(spec: str | os.PathLike[str] | Mapping[str, Any] | Preproces
     path = Path(name)
     if not os.path.isfile(path):
         raise PreprocessError(
-            f"no preset and no file '{name}'{nearest(name, PRESETS)}; "
-            f"presets: {', '.join(PRESETS)}"
+            f"no preset and no file '{name}'{nearest(name, PRESETS)}; presets: {', '.join(PRESETS)}"
         )
     content = read_json(path)
     return from_mapping(content.get("preprocess", content), str(path))

@@ -93,9 +93,7 @@ def _probabilities(e: Emitter, head: Head, logits: gs.Tensor) -> gs.Tensor:
     return e.unary("Softmax", logits, axis=1)
 
 
-def _through_activation(
-    e: Emitter, head: Head, p: gs.Tensor, dp: gs.Tensor
-) -> gs.Tensor:
+def _through_activation(e: Emitter, head: Head, p: gs.Tensor, dp: gs.Tensor) -> gs.Tensor:
     """Cotangent of the logits from that of the probabilities."""
     if head.kind == "sigmoid" or head.classes == 1:
         return e.mul(dp, e.mul(p, e.sub(1, p)))

@@ -159,9 +159,7 @@ def test_scores_that_are_no_numbers_still_make_valid_json(
     assert cli("explain", model, picture_file, *options).exit_code == 0
 
 
-def test_labels_and_unicode_are_printed(
-    cli: Cli, save: Save, tmp_path: Path
-) -> None:
+def test_labels_and_unicode_are_printed(cli: Cli, save: Save, tmp_path: Path) -> None:
     labels = json.dumps(["Katze", "Hündin", "鳥", "рыба", "cheval"])
     model = save(annotated(classifier(), labels=labels, preprocess="{}"), "módèl.onnx")
     image = write_picture(tmp_path / "bild ü" / "猫.png")

@@ -161,9 +161,7 @@ def test_a_label_offers_the_nearest(
     assert "'horse'" in complaint(cli("explain", model_file, picture_file, *options))
 
 
-def test_target_and_top_exclude_each_other(
-    cli: Cli, model_file: Path, picture_file: Path
-) -> None:
+def test_target_and_top_exclude_each_other(cli: Cli, model_file: Path, picture_file: Path) -> None:
     line = complaint(cli("explain", model_file, picture_file, "--target", "1", "--top", "2"))
     assert "not both" in line
 

@@ -105,9 +105,7 @@ def test_pictures_and_classes_come_picture_by_picture(explainer: Explainer) -> N
     ],
     ids=str,
 )
-def test_a_target_in_every_form(
-    target: object, indices: list[int], explainer: Explainer
-) -> None:
+def test_a_target_in_every_form(target: object, indices: list[int], explainer: Explainer) -> None:
     found = explainer.explain([photo(), photo()], target)
     assert isinstance(found, list)
     assert [one.target.index for one in found] == indices

@@ -51,9 +51,7 @@ def lead(dy: gs.Tensor, y: gs.Tensor) -> int:
     return len(dy.shape) - len(y.shape)
 
 
-def full(
-    e: Emitter, dy: gs.Tensor, y: gs.Tensor, axes: Sequence[int] | None = None
-) -> gs.Tensor:
+def full(e: Emitter, dy: gs.Tensor, y: gs.Tensor, axes: Sequence[int] | None = None) -> gs.Tensor:
     """The cotangent at its primal's full length along negative axes (all by default)."""
     return e.expand(dy, y, axes)
 
@@ -86,9 +84,7 @@ def unbroadcast(e: Emitter, dx: gs.Tensor, x: gs.Tensor, y: gs.Tensor) -> gs.Ten
     """
     rank_x, rank_y = len(x.shape), len(y.shape)
     dropped = list(range(-rank_y, -rank_x))
-    shrunk = [
-        axis for axis in range(-rank_x, 0) if x.shape[axis] == 1 and y.shape[axis] != 1
-    ]
+    shrunk = [axis for axis in range(-rank_x, 0) if x.shape[axis] == 1 and y.shape[axis] != 1]
     dx = sum_over(e, dx, y, shrunk)
     return sum_over(e, dx, y, dropped, keepdims=False) if dropped else dx
 

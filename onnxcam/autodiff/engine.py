@@ -75,9 +75,7 @@ def differentiate(
     }
 
 
-def _accumulated(
-    e: Emitter, cotangents: dict[str, list[Cotangent]], name: str
-) -> Cotangent | None:
+def _accumulated(e: Emitter, cotangents: dict[str, list[Cotangent]], name: str) -> Cotangent | None:
     """The sum of what has flowed back to a tensor so far; kept, so that it is emitted once."""
     parts = cotangents.get(name, [])
     if len(parts) > 1:

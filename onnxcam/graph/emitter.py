@@ -168,9 +168,7 @@ class Emitter:
         size = x.shape[axis]
         if isinstance(size, int):
             return self.ints(size)
-        return self.op(
-            "Gather", self.shape(x), self.ints(axis % len(x.shape)), shape=[1], axis=0
-        )
+        return self.op("Gather", self.shape(x), self.ints(axis % len(x.shape)), shape=[1], axis=0)
 
     def size(self, x: gs.Tensor, axes: Sequence[int]) -> Operand:
         """Product of some dimensions: a number when static, else a scalar tensor of x's type."""
@@ -284,9 +282,7 @@ class Emitter:
 
     # -- parts and sums -----------------------------------------------------------------------
 
-    def slice(
-        self, x: gs.Tensor, axis: int, start: int, stop: int, step: int = 1
-    ) -> gs.Tensor:
+    def slice(self, x: gs.Tensor, axis: int, start: int, stop: int, step: int = 1) -> gs.Tensor:
         """`x[..., start:stop:step, ...]` along a negative axis, NumPy's meaning of the bounds."""
         shape = list(x.shape)
         size = shape[axis]

@@ -37,7 +37,7 @@ class FeatureMap:
 
     @property
     def layout(self) -> str:
-        """"NCHW", "NHWC", "NTC" and the like."""
+        """ "NCHW", "NHWC", "NTC" and the like."""
         rank = len(self.tensor.shape)
         letters = ["N"] * rank
         letters[self.channel] = "C"
@@ -61,9 +61,7 @@ def as_feature_map(tensor: gs.Tensor, roles: Roles | None) -> FeatureMap | None:
     if rest == {"T"}:
         if not roles.grid or all(dim == 1 for dim in roles.grid):
             return None
-        return FeatureMap(
-            tensor, at["C"], (at["T"],), roles.grid, roles.prefix, roles.suffix
-        )
+        return FeatureMap(tensor, at["C"], (at["T"],), roles.grid, roles.prefix, roles.suffix)
     spatial = [at[letter] for letter in "DHW" if letter in at]
     if not spatial or rest - set("DHW") or all(tensor.shape[axis] == 1 for axis in spatial):
         return None

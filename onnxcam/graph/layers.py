@@ -124,9 +124,7 @@ def resolve_layer(network: Network, spec: LayerSpec) -> TargetLayer:
     return _target_layer(network, -1, features, False)
 
 
-def _target_layer(
-    network: Network, index: int, features: FeatureMap, trunk: bool
-) -> TargetLayer:
+def _target_layer(network: Network, index: int, features: FeatureMap, trunk: bool) -> TargetLayer:
     name = features.tensor.name
     node = producer(features.tensor)
     scopes = network.scopes.get(name, ())
@@ -245,4 +243,3 @@ def _inside_scope(network: Network, pattern: re.Pattern[str]) -> list[str]:
 
 def _all_scopes(network: Network) -> Iterable[str]:
     return dict.fromkeys(scope for scopes in network.scopes.values() for scope in scopes)
-

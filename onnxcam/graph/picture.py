@@ -28,7 +28,7 @@ class ImageInput:
 
     @property
     def layout(self) -> str:
-        """"NCHW" or "NHWC"."""
+        """ "NCHW" or "NHWC"."""
         return "NHWC" if self.channels_last else "NCHW"
 
 

@@ -69,9 +69,7 @@ def check_cotangents(case: Case, dynamic: tuple[int, ...] = ()) -> None:
     fed = {f"seed_{k}": rng.uniform(-1, 1, s).astype(y.dtype) for k, s in shapes.items()}
     feeds = single(feeds_of(case)) | fed
     names = list(shapes)
-    found = dict(
-        zip(names, session.run([f"d_{name}" for name in names], feeds), strict=True)
-    )
+    found = dict(zip(names, session.run([f"d_{name}" for name in names], feeds), strict=True))
 
     def pull(seed: np.ndarray) -> np.ndarray:
         whole = np.array(np.broadcast_to(seed, sizes), y.dtype)

@@ -149,9 +149,7 @@ def model_of(case: Case, dtype: Any = np.float32, dynamic: tuple[int, ...] = ())
     return model
 
 
-def network_of(
-    case: Case, dynamic: tuple[int, ...] = (), dtype: Any = np.float32
-) -> Network:
+def network_of(case: Case, dynamic: tuple[int, ...] = (), dtype: Any = np.float32) -> Network:
     """The model as onnxcam reads it."""
     return Network(model_of(case, dtype, dynamic))
 
@@ -182,9 +180,7 @@ def graph_model(
         [helper.make_tensor_value_info(name, kind, None) for name in outputs],
         [numpy_helper.from_array(value, name) for name, value in (stored or {}).items()],
     )
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10
-    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
     inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
     for output, found in zip(model.graph.output, inferred.graph.output, strict=True):
         output.CopyFrom(found)

@@ -31,9 +31,7 @@ def model_of(
     node = helper.make_node(op, names, ["y"], **attrs)
     output = helper.make_empty_tensor_value_info("y")
     graph = helper.make_graph([node], "one", [], [output], stored)
-    return helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8
-    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
 
 
 def value_of(op: str, *inputs: Any, opset: int = OPSET, **attrs: Any) -> np.ndarray | None:
@@ -133,9 +131,7 @@ DTYPES = st.sampled_from([np.int64, np.int32, np.float32])
     scalar=st.booleans(),
     dtype=DTYPES,
 )
-def test_binary_operators_agree(
-    op: str, a: list[int], b: int, scalar: bool, dtype: type
-) -> None:
+def test_binary_operators_agree(op: str, a: list[int], b: int, scalar: bool, dtype: type) -> None:
     inputs = [np.array(a[0] if scalar else a, dtype), np.array(b, dtype)]
     attrs = {"fmod": 1} if op == "Mod" and dtype is np.float32 else {}
     computed, expected = value_of(op, *inputs, **attrs), reference(op, *inputs, **attrs)

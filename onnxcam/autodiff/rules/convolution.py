@@ -119,9 +119,7 @@ def _transposed(
     """`ConvTranspose` over the padded input, one stride longer than needed, then x cut out."""
     dims: Shape = [
         length * stride + extent - 1 if isinstance(length, int) else None
-        for length, stride, extent in zip(
-            dy.shape[2:], window.strides, window.extents, strict=True
-        )
+        for length, stride, extent in zip(dy.shape[2:], window.strides, window.extents, strict=True)
     ]
     dx = e.op(
         "ConvTranspose",

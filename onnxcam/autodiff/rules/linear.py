@@ -115,9 +115,7 @@ def einsum(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     front = _unused_letters(terms)[: lead(dy, y)]
     equation = ",".join([front + output, *(terms[k] for k in others)]) + f"->{front}{kept}"
     operands = [full(e, dy, y), *(node.inputs[k] for k in others)]
-    dx = e.op(
-        "Einsum", *operands, shape=[*dy.shape[: len(front)], *shape], equation=equation
-    )
+    dx = e.op("Einsum", *operands, shape=[*dy.shape[: len(front)], *shape], equation=equation)
     alone = [k - len(mine) for k, letter in enumerate(mine) if letter not in known]
     rank = len(front) + len(mine)
     dx = e.unsqueeze(dx, [axis + rank for axis in alone])

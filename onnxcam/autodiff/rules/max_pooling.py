@@ -149,9 +149,7 @@ def _first_hit(e: Emitter, seen: list[gs.Tensor], y: gs.Tensor) -> gs.Tensor:
     return first
 
 
-def _weave(
-    e: Emitter, residues: dict[tuple[int, ...], gs.Tensor], window: Window
-) -> gs.Tensor:
+def _weave(e: Emitter, residues: dict[tuple[int, ...], gs.Tensor], window: Window) -> gs.Tensor:
     """Interleave the residues of each axis' stride; a residue no offset reaches is zero."""
     parts = dict(residues)
     some = next(iter(parts.values()))

@@ -93,9 +93,7 @@ def _by_group(e: Emitter, x: gs.Tensor, groups: int, leading: int = 0) -> gs.Ten
 
 
 @vjp("MeanVarianceNormalization")
-def mean_variance_normalization(
-    e: Emitter, node: gs.Node, i: int, dy: gs.Tensor
-) -> gs.Tensor:
+def mean_variance_normalization(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     x = node.inputs[0]
     rank = len(x.shape)
     axes = [axis % rank - rank for axis in node.attrs.get("axes", [0, 2, 3])]
@@ -103,9 +101,7 @@ def mean_variance_normalization(
 
 
 @vjp("LRN")
-def local_response_normalization(
-    e: Emitter, node: gs.Node, i: int, dy: gs.Tensor
-) -> gs.Tensor:
+def local_response_normalization(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     """y = x d^-beta, where d = bias + alpha / size sum(x^2) over neighbouring channels.
 
     dx = dy d^-beta - 2 alpha beta / size x sum(dy x d^(-beta-1)), the second sum over the
@@ -124,9 +120,7 @@ def local_response_normalization(
     return e.sub(direct, e.mul(e.mul(x, shared), 2 * alpha * beta / size))
 
 
-def _sum_of_neighbours(
-    e: Emitter, x: gs.Tensor, axis: int, before: int, after: int
-) -> gs.Tensor:
+def _sum_of_neighbours(e: Emitter, x: gs.Tensor, axis: int, before: int, after: int) -> gs.Tensor:
     """Along a negative axis of known length, the sum from `before` in front to `after` behind."""
     length = x.shape[axis]
     padded = e.pad(x, {axis: (before, after)})
@@ -144,9 +138,7 @@ def rms_normalization(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Te
     axes = list(range(node.attrs.get("axis", -1) % rank - rank, 0))
     d = e.mul(dy, scale)
     square = e.reduce("ReduceMean", e.mul(x, x), axes)
-    r = e.unary(
-        "Reciprocal", e.unary("Sqrt", e.add(square, node.attrs.get("epsilon", 1e-5)))
-    )
+    r = e.unary("Reciprocal", e.unary("Sqrt", e.add(square, node.attrs.get("epsilon", 1e-5))))
     slope = e.mul(e.mul(r, r), e.reduce("ReduceMean", e.mul(d, x), axes))
     return e.mul(r, e.sub(d, e.mul(x, slope)))
 

@@ -17,9 +17,7 @@ from onnxcam.graph.shapes import Shape
 
 
 @vjp("Identity", "Dropout", takes_one_hot=True)
-def identity(
-    e: Emitter, node: gs.Node, i: int, *dys: gs.Tensor | OneHot
-) -> gs.Tensor | OneHot:
+def identity(e: Emitter, node: gs.Node, i: int, *dys: gs.Tensor | OneHot) -> gs.Tensor | OneHot:
     """Dropout does nothing at inference."""
     return dys[0]
 
@@ -96,9 +94,7 @@ def _dynamic_split(
             "convert the model to a newer opset or fix its input size"
         )
     shape = [None if k - len(dy.shape) == axis else d for k, d in enumerate(dy.shape)]
-    first = e.op(
-        "Split", dy, e.concat(list(sizes), -1), shape=shape, axis=axis % len(dy.shape)
-    )
+    first = e.op("Split", dy, e.concat(list(sizes), -1), shape=shape, axis=axis % len(dy.shape))
     node = first.inputs[0]
     rest = [
         gs.Variable(f"{first.name}_{k}", dtype=dy.dtype, shape=list(shape))

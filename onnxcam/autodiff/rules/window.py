@@ -101,9 +101,7 @@ def _same(
             static = False
             axis = k - len(kernel)
             reach = e.add(e.mul(e.sub(e.dim(short, axis), 1), strides[k]), extent)
-            total_t = e.op(
-                "Max", e.sub(reach, e.dim(long, axis)), e.ints(0), shape=[1]
-            )
+            total_t = e.op("Max", e.sub(reach, e.dim(long, axis)), e.ints(0), shape=[1])
             half = e.div(e.add(total_t, 1) if lower else total_t, 2)
             begins.append(0)
             ends.append(0)

@@ -12,9 +12,7 @@ SMOOTH = [
     for opset in (11, NEWEST)
 ]
 KINKED = [case(op, SHAPE, dynamic=((0,), (0, 1, 2))) for op in ("Relu", "Abs", "Selu")]
-POSITIVE = [
-    case(op, SHAPE, low=0.3, high=3.0, opset=13) for op in ("Log", "Sqrt", "Reciprocal")
-]
+POSITIVE = [case(op, SHAPE, low=0.3, high=3.0, opset=13) for op in ("Log", "Sqrt", "Reciprocal")]
 PARAMETERS = [
     case("ThresholdedRelu", SHAPE, alpha=0.6),
     case("ThresholdedRelu", SHAPE, low=0.0),

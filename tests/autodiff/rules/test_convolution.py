@@ -48,18 +48,16 @@ def convolution(
 
 SIZES = [(9, 10), (10, 9), (11, 14), (12, 11)]
 SWEEP = [
-    convolution(
-        SIZES[(n + kernel + stride) % 4], (kernel, kernel), stride, dilation, groups, pad
-    )
+    convolution(SIZES[(n + kernel + stride) % 4], (kernel, kernel), stride, dilation, groups, pad)
     for n, (kernel, stride, dilation, pad) in enumerate(
         product((1, 2, 3, 4, 5), (1, 2, 3), (1, 2), PADDINGS)
     )
     for groups in (GROUPS[n % 4], GROUPS[(n + n // 4 + 1) % 4])[: 1 + (stride > 1)]
     if dilation == 1 or not pad.startswith("SAME")  # which ONNX Runtime refuses to run
 ]
-REMAINDERS = [
-    convolution((14, 15), (3, 3), 2, 1, groups, "end") for groups in GROUPS
-] + [convolution((14, 13), (2, 3), 3, 1, groups, "none") for groups in GROUPS]
+REMAINDERS = [convolution((14, 15), (3, 3), 2, 1, groups, "end") for groups in GROUPS] + [
+    convolution((14, 13), (2, 3), 3, 1, groups, "none") for groups in GROUPS
+]
 OTHER_RANKS = [
     convolution(size, kernel, stride, 1, groups, pad)
     for size, kernel in (((11,), (3,)), ((4, 5, 6), (2, 3, 2)))
