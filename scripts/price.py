@@ -33,8 +33,10 @@ NETWORKS = (
     "timm_vit_tiny",
 )
 BATCHES = (1, 8)
-SECONDS = 12.0
+SECONDS = 15.0
 """How long each pair is measured."""
+
+PAUSE, RUNS_A_BLOCK = 0.05, 5
 
 
 def load(name: str) -> onnx.ModelProto:
@@ -51,25 +53,33 @@ def session(model: onnx.ModelProto) -> ort.InferenceSession:
     )
 
 
-def seconds(runner: ort.InferenceSession, feeds: dict[str, np.ndarray]) -> float:
-    start = time.perf_counter()
-    runner.run(None, feeds)
-    return time.perf_counter() - start
+def block(runner: ort.InferenceSession, feeds: dict[str, np.ndarray]) -> float:
+    """Median seconds of a few runs in a row.
+
+    The pause lets the other session's worker threads fall asleep: they spin for a while after a
+    run, and on few cores they would be measured too. The first run wakes this session's.
+    """
+    time.sleep(PAUSE)
+    spent = []
+    for _ in range(RUNS_A_BLOCK + 1):
+        start = time.perf_counter()
+        runner.run(None, feeds)
+        spent.append(time.perf_counter() - start)
+    return statistics.median(spent[1:])
 
 
 def compare(
     bare: ort.InferenceSession, rewritten: ort.InferenceSession, feeds: dict[str, np.ndarray]
 ) -> tuple[float, float, list[float]]:
-    """Median seconds of both, and the ratio of every pair of neighbouring runs."""
-    for _ in range(3):
-        seconds(bare, feeds), seconds(rewritten, feeds)
+    """Median seconds of both, and the ratio of every pair of neighbouring blocks."""
+    block(bare, feeds), block(rewritten, feeds)
     pairs: list[tuple[float, float]] = []
     end = time.perf_counter() + SECONDS
     while time.perf_counter() < end or len(pairs) < 10:
         if len(pairs) % 2:  # who goes first alternates as well
-            second, first = seconds(rewritten, feeds), seconds(bare, feeds)
+            second, first = block(rewritten, feeds), block(bare, feeds)
         else:
-            first, second = seconds(bare, feeds), seconds(rewritten, feeds)
+            first, second = block(bare, feeds), block(rewritten, feeds)
         pairs.append((first, second))
     first_all, second_all = zip(*pairs, strict=True)
     ratios = [b / a for a, b in pairs]

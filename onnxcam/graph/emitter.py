@@ -205,6 +205,9 @@ class Emitter:
         x = self._before_reshapes(x)
         if list(x.shape) == list(dims) and None not in dims:
             return x
+        scaled = self._scaled(x)
+        if scaled is not None:  # a factor moved to the end can be fused into a matrix product
+            return self.op("Mul", self.reshape(scaled[0], dims, sizes), scaled[1], shape=list(dims))
         unknown = [i for i, dim in enumerate(dims) if not isinstance(dim, int)]
         if len(unknown) <= 1:
             target: gs.Tensor = self.ints(*(d if isinstance(d, int) else -1 for d in dims))
@@ -246,6 +249,16 @@ class Emitter:
         if self.opset >= 13:
             return self.op(op, x, self.ints(*axes), shape=shape)
         return self.op(op, x, shape=shape, axes=axes)
+
+    def _scaled(self, x: gs.Tensor) -> tuple[gs.Tensor, gs.Constant] | None:
+        """(y, factor) of an emitted tensor that is y times a stored number."""
+        if not isinstance(x, gs.Variable) or not x.inputs or not x.name.startswith(self._prefix):
+            return None
+        node = x.inputs[0]
+        if node.op != "Mul" or not isinstance(node.inputs[1], gs.Constant):
+            return None
+        y, factor = node.inputs
+        return (y, factor) if not factor.shape and y.name.startswith(self._prefix) else None
 
     def _before_reshapes(self, x: gs.Tensor) -> gs.Tensor:
         """What an emitted tensor is a mere reshape of: one `Reshape` of that does for a chain."""
