@@ -50,7 +50,7 @@ def _decode(data: np.ndarray, path: Path) -> np.ndarray:
     level = cv2.utils.logging.setLogLevel(0)  # a broken file is reported once, by us
     try:
         image = cv2.imdecode(data, oriented)
-        if image is not None and not data.tobytes().startswith(_JPEG):
+        if image is not None and data[:2].tobytes() != _JPEG:
             stored = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
             if stored is not None and stored.ndim == 3 and stored.shape[2] == 4:
                 image = stored

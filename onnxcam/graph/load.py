@@ -23,9 +23,14 @@ def load(model: ModelSource) -> onnx.ModelProto:
     Raises `ModelError` when the file is missing, is not ONNX, is cut short, or when a file of
     external data is missing.
     """
+    return load_with_file(model)[0]
+
+
+def load_with_file(model: ModelSource) -> tuple[onnx.ModelProto, Path | None]:
+    """The same, and the one file that holds all of the model, None where there is no such file."""
     if isinstance(model, onnx.ModelProto):
         _require_graph(model, "the given ModelProto")
-        return model
+        return model, None
     path = Path(model)
     if not os.path.exists(path):  # Path.exists() raises for a name that is too long
         raise ModelError(f"{path}: no such file")
@@ -41,8 +46,11 @@ def load(model: ModelSource) -> onnx.ModelProto:
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from None
     _require_graph(proto, str(path))
-    _load_external_data(proto, path)
-    return proto
+    locations = sorted(set(_external_locations(proto.graph)))
+    if not locations:
+        return proto, path
+    _load_external_data(proto, path, locations)
+    return proto, None
 
 
 def _require_graph(proto: onnx.ModelProto, name: str) -> None:
@@ -65,8 +73,8 @@ def _require_text(proto: onnx.ModelProto, name: str) -> None:
         raise ModelError(f"{name}: the name {wrong!r} in it is no UTF-8 text; rename it")
 
 
-def _load_external_data(proto: onnx.ModelProto, path: Path) -> None:
-    for location in sorted(set(_external_locations(proto.graph))):
+def _load_external_data(proto: onnx.ModelProto, path: Path, locations: list[str]) -> None:
+    for location in locations:
         if not (path.parent / location).is_file():
             raise ModelError(
                 f"{path}: its weights are in '{location}', which is missing; "

@@ -11,7 +11,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from onnxcam.errors import ModelError, OnnxCamError, one_line
-from onnxcam.graph.load import ModelSource, load, modernized
+from onnxcam.graph.load import ModelSource, load_with_file, modernized
 from onnxcam.graph.shapes import Facts
 
 
@@ -26,9 +26,9 @@ class Network:
     def __init__(self, model: ModelSource) -> None:
         path = None if isinstance(model, onnx.ModelProto) else Path(model)
         state = _state(path)
-        loaded = load(model)
+        loaded, file = load_with_file(model)
         self.proto: onnx.ModelProto = modernized(loaded)
-        self._file = path if self.proto is loaded else None
+        self._file = file if self.proto is loaded else None
         self._file_state = state
         gs.logger.G_LOGGER.severity = gs.logger.G_LOGGER.CRITICAL
         try:
@@ -54,7 +54,7 @@ class Network:
         longer to write large weights than a disk to read them.
         """
         state = self._file_state
-        if self._file is not None and state is not None and state[0] == self.proto.ByteSize():
+        if self._file is not None and state is not None:
             data = self._file.read_bytes() if _state(self._file) == state else b""
             if len(data) == state[0]:
                 return data
