@@ -54,7 +54,8 @@ class Card:
         for index, known in enumerate(lowered):
             if label.lower() in (name.strip() for name in known.split(",")):
                 return index
-        raise TargetError(f"no label '{label}'{nearest(label, self.labels)}")
+        near = nearest(label, self.labels) or "; a class number will do as well"
+        raise TargetError(f"no label '{label}'{near}")
 
 
 def find_card(

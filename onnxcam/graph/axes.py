@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnxcam.graph.shapes import Shape
+from onnxcam.graph.dims import Shape
 
 Run = tuple[list[int], list[int]]
 

@@ -227,7 +227,9 @@ def _tensor_named(network: Network, spec: str) -> str:
         if inside:
             return max(inside, key=lambda name: network.position[name])
     known = [*_all_scopes(network), *nodes, *network.varying]
-    raise LayerError(f"no layer '{spec}'{nearest(spec, known)}")
+    raise LayerError(
+        f"no layer '{spec}'{nearest(spec, known) or '; onnxcam layers lists what there is'}"
+    )
 
 
 def _inside_scope(network: Network, pattern: re.Pattern[str]) -> list[str]:

@@ -14,8 +14,8 @@ import onnx_graphsurgeon as gs
 from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 
 from onnxcam.errors import ModelError
+from onnxcam.graph.dims import Shape
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.shapes import Shape
 
 OLDEST_IR_VERSION = 4
 """From this version of the format on, initializers need not be listed as inputs."""

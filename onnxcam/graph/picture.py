@@ -8,8 +8,8 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.errors import ModelError
+from onnxcam.graph.dims import Dim
 from onnxcam.graph.network import Network
-from onnxcam.graph.shapes import Dim
 
 CHANNEL_COUNTS = (1, 3, 4)
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import onnx_graphsurgeon as gs
 
 from onnxcam.graph.axes import matching_axes
+from onnxcam.graph.dims import Shape
 from onnxcam.graph.network import Network
 from onnxcam.graph.picture import find_image_input
-from onnxcam.graph.shapes import Shape
 
 SPATIAL = {3: "W", 4: "HW", 5: "DHW"}
 """Spatial axes of a channels-first tensor, by its rank."""

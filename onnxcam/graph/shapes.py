@@ -17,10 +17,8 @@ import numpy as np
 import onnx
 
 from onnxcam.errors import ModelError
+from onnxcam.graph.dims import Dim, Shape
 from onnxcam.graph.interpret import interpret
-
-Dim = int | str | None
-Shape = list[Dim]
 
 LARGEST_KEPT_CONSTANT = 1024
 """Constants above this many elements are weights: no shape is ever computed from them."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnxcam.graph.emitter import Emitter, is_static
+from onnxcam.graph.dims import Shape, is_static
+from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.features import FeatureMap, without_extra_tokens
-from onnxcam.graph.shapes import Shape
 
 
 def weighted_channel_sum(e: Emitter, features: FeatureMap, weights: gs.Tensor) -> gs.Tensor:

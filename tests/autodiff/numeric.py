@@ -156,7 +156,10 @@ def network_of(case: Case, dynamic: tuple[int, ...] = (), dtype: Any = np.float3
 
 def as_type(value: np.ndarray, dtype: Any) -> np.ndarray:
     """Floats (written in float64) in the model's type; what is float32 has to be that."""
-    return value.astype(dtype) if value.dtype == np.float64 else value
+    if value.dtype != np.float64:
+        return value
+    with np.errstate(over="ignore"):  # float32's largest value, as a bound, is infinite in float16
+        return value.astype(dtype)
 
 
 def _elem_type(value: np.ndarray, dtype: Any) -> int:

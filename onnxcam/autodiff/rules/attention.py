@@ -11,7 +11,8 @@ import onnx_graphsurgeon as gs
 from onnxcam.autodiff.cotangent import full
 from onnxcam.autodiff.registry import vjp
 from onnxcam.errors import UnsupportedOperatorError
-from onnxcam.graph.emitter import Emitter, is_static
+from onnxcam.graph.dims import is_static
+from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import describe
 
 

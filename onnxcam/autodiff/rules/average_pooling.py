@@ -11,8 +11,8 @@ from onnxcam.autodiff.cotangent import fold, full, unfold
 from onnxcam.autodiff.registry import vjp
 from onnxcam.autodiff.rules.structure import spread
 from onnxcam.autodiff.rules.window import Window, crop, kernel_of, window_of
-from onnxcam.graph.emitter import Emitter, is_static
-from onnxcam.graph.shapes import Shape
+from onnxcam.graph.dims import Shape, is_static
+from onnxcam.graph.emitter import Emitter
 
 
 @vjp("GlobalAveragePool")

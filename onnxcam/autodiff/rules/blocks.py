@@ -7,9 +7,9 @@ import onnx_graphsurgeon as gs
 from onnxcam.autodiff.cotangent import full, sum_over
 from onnxcam.autodiff.registry import vjp
 from onnxcam.errors import UnsupportedOperatorError
+from onnxcam.graph.dims import Shape
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import describe
-from onnxcam.graph.shapes import Shape
 
 
 @vjp("DepthToSpace", "SpaceToDepth")

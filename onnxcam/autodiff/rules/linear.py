@@ -9,9 +9,9 @@ import onnx_graphsurgeon as gs
 from onnxcam.autodiff.cotangent import OneHot, full, lead, unbroadcast
 from onnxcam.autodiff.registry import vjp
 from onnxcam.errors import UnsupportedOperatorError
-from onnxcam.graph.emitter import Emitter, broadcast_dim
+from onnxcam.graph.dims import Dim, broadcast_dim
+from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import describe
-from onnxcam.graph.shapes import Dim
 
 
 def _swapped(e: Emitter, x: gs.Tensor) -> gs.Tensor:

@@ -14,7 +14,8 @@ import onnx_graphsurgeon as gs
 from onnxcam.autodiff.cotangent import full
 from onnxcam.autodiff.registry import vjp
 from onnxcam.autodiff.rules.window import Window, crop, kernel_of, window_of
-from onnxcam.graph.emitter import Emitter, is_static
+from onnxcam.graph.dims import is_static
+from onnxcam.graph.emitter import Emitter
 
 
 @vjp("GlobalMaxPool")

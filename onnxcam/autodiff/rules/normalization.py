@@ -9,9 +9,9 @@ import onnx_graphsurgeon as gs
 from onnxcam.autodiff.cotangent import full, lead, sum_over
 from onnxcam.autodiff.registry import vjp
 from onnxcam.errors import UnsupportedOperatorError
-from onnxcam.graph.emitter import Emitter, is_static
+from onnxcam.graph.dims import Shape, is_static
+from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import describe
-from onnxcam.graph.shapes import Shape
 
 
 def _per_channel(e: Emitter, value: gs.Tensor, rank: int) -> gs.Tensor:

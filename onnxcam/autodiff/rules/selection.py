@@ -9,7 +9,8 @@ from onnxcam.autodiff.cotangent import full, lead
 from onnxcam.autodiff.registry import vjp
 from onnxcam.autodiff.rules.structure import spread
 from onnxcam.errors import UnsupportedOperatorError
-from onnxcam.graph.emitter import Emitter, is_static
+from onnxcam.graph.dims import is_static
+from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import describe
 
 

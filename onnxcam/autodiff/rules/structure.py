@@ -11,9 +11,9 @@ from onnxcam.autodiff.cotangent import OneHot, full, lead
 from onnxcam.autodiff.registry import elementwise, vjp
 from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.axes import matching_axes
-from onnxcam.graph.emitter import Emitter, is_static
+from onnxcam.graph.dims import Shape, is_static
+from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import describe
-from onnxcam.graph.shapes import Shape
 
 
 @vjp("Identity", "Dropout", takes_one_hot=True)
