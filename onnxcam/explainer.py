@@ -22,7 +22,7 @@ from onnxcam.graph.network import Network
 from onnxcam.graph.picture import ImageInput, find_image_input
 from onnxcam.images import Picture, as_picture, read_image
 from onnxcam.runtime import Runner
-from onnxcam.targets import BEST, CLASS_INPUT, require_classes
+from onnxcam.targets import BEST, CLASS_INPUT, require_classes, require_top
 
 ImageSource = str | os.PathLike[str] | np.ndarray
 TargetSpec = int | str | Sequence[int | str] | None
@@ -150,10 +150,7 @@ class Explainer:
 
     def _wanted(self, target: TargetSpec, top: int, count: int) -> np.ndarray:
         """Class numbers (count, K); BEST where the model's own ranking decides."""
-        if not 1 <= top <= self.head.classes:
-            raise TargetError(
-                f"top {top} is out of range: the model has {self.head.classes} classes"
-            )
+        require_top(self.head, top)  # before arrays of that size are made
         if target is None:
             return np.full((count, top), BEST, np.int64)
         if top != 1:
@@ -162,7 +159,7 @@ class Explainer:
         if len(given) != count:
             raise TargetError(f"{len(given)} targets for {count} pictures; give one, or one each")
         classes = np.array([self._class(one) for one in given], np.int64).reshape(count, 1)
-        require_classes(self.network, self.head, classes)
+        require_classes(self.head, classes)
         return classes
 
     def _class(self, target: int | str) -> int:

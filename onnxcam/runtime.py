@@ -10,7 +10,7 @@ import onnx
 
 from onnxcam.errors import ExecutionError, nearest, one_line
 
-CPU = "CPUExecutionProvider"
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 def import_runtime() -> Any:
@@ -67,7 +67,8 @@ def _providers(runtime: Any, wanted: Sequence[str] | None) -> list[str]:
     """Full names of the providers wanted, the CPU behind them; short names ("cuda") are known."""
     available = runtime.get_available_providers()
     if not wanted:
-        return [CPU] if "CUDAExecutionProvider" not in available else available_first(available)
+        # Others than CUDA only on request, because some compile for minutes.
+        return [name for name in (CUDA, CPU) if name in available]
     short = {name.removesuffix("ExecutionProvider").lower(): name for name in available}
     names = []
     for name in wanted:
@@ -80,8 +81,3 @@ def _providers(runtime: Any, wanted: Sequence[str] | None) -> list[str]:
             )
         names.append(full)
     return [*names, CPU] if CPU not in names else names
-
-
-def available_first(available: Sequence[str]) -> list[str]:
-    """CUDA before the CPU; others only on request, because some compile for minutes."""
-    return [name for name in ("CUDAExecutionProvider", CPU) if name in available]

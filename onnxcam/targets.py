@@ -14,7 +14,6 @@ from onnxcam.autodiff import OneHot
 from onnxcam.errors import TargetError
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.head import Head
-from onnxcam.graph.network import Network
 
 CLASS_INPUT = "cam_class"
 BEST = -1
@@ -48,8 +47,7 @@ def emit_class_targets(e: Emitter, head: Head, top: int, score: str) -> ClassTar
     """
     if score not in SCORES:
         raise TargetError(f"no score '{score}'; there are 'logit' and 'probability'")
-    if not 1 <= top <= head.classes:
-        raise TargetError(f"top {top} is out of range: the model has {head.classes} classes")
+    require_top(head, top)
     logits = e.reshape(head.logits, list(head.logits.shape[:2]))
     request = gs.Variable(CLASS_INPUT, np.dtype(np.int64), ["cam_batch", top])
     default = np.full((1, top), BEST, dtype=np.int64)
@@ -106,7 +104,13 @@ def _picked(e: Emitter, values: gs.Tensor, index: gs.Tensor) -> gs.Tensor:
     return e.cast(picked, np.float32)
 
 
-def require_classes(network: Network, head: Head, classes: np.ndarray) -> None:
+def require_top(head: Head, top: int) -> None:
+    """Raise `TargetError` unless the model has that many classes to rank."""
+    if not 1 <= top <= head.classes:
+        raise TargetError(f"top {top} is out of range: the model has {head.classes} classes")
+
+
+def require_classes(head: Head, classes: np.ndarray) -> None:
     """Raise `TargetError` unless all class indices exist in the model."""
     wrong = classes[(classes < 0) | (classes >= head.classes)]
     if wrong.size:

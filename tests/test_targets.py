@@ -76,4 +76,4 @@ def test_the_shapes_are_the_contracts(top: int, score: str) -> None:
 def test_classes_that_do_not_exist(classes: list[list[int]]) -> None:
     network = Network(gap_linear(np.eye(3)))
     with pytest.raises(TargetError, match="classes 0 to 2"):
-        require_classes(network, find_head(network), np.array(classes))
+        require_classes(find_head(network), np.array(classes))
