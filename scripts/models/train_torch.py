@@ -4,11 +4,10 @@ Environment: pip install torch onnx onnxscript numpy opencv-python-headless
 Run from the repository root: python scripts/models/train_torch.py
 """
 
-import onnx
 import torch
-from card import MODELS, embed, save, slim
 from shapes_net import BLOCKS, LABELS, MASK_WEIGHT, PREPROCESS, SEED, batches, rate
 from torch import nn
+from torch_export import export
 
 
 class ShapesNet(nn.Module):
@@ -59,22 +58,7 @@ def train() -> ShapesNet:
 
 
 def main() -> None:
-    path = MODELS / "shapes_torch.onnx"
-    torch.onnx.export(
-        train(),
-        (torch.zeros(2, 3, 96, 96),),
-        path,
-        input_names=["image"],
-        output_names=["logits"],
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
-        opset_version=20,
-        dynamo=True,
-        external_data=False,
-    )
-    model = onnx.load(path)
-    slim(model)
-    embed(model, PREPROCESS, LABELS)
-    save(model, path.name)
+    export(train(), "shapes_torch.onnx", 96, PREPROCESS, LABELS)
 
 
 if __name__ == "__main__":
