@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from onnxcam.autodiff import path_between
-from onnxcam.autodiff.registry import rule_of
+from onnxcam.autodiff.walk import find_path, missing_derivatives
 from onnxcam.card import LabelSpec, PreprocessSpec
 from onnxcam.compose import compose
 from onnxcam.errors import OnnxCamError, UnsupportedOperatorError
@@ -79,9 +78,9 @@ def check(
     network, image, card = understand(model, preprocess, labels)
     head = find_head(network)
     target = resolve_layer(network, layer)
-    path = path_between(network, [target.name], [head.logits.name])
-    operators = Counter(node.op for node in path)
-    missing = Counter(node.op for node in path if rule_of(node) is None)
+    path = find_path(network.graph.nodes, [target.name], [head.logits.name])
+    operators = Counter(node.op for node in path.nodes)
+    missing = Counter(node.op for node in missing_derivatives(path))
     errors, roughness = (), ()
     try:
         rows, columns = card.preprocess.input_size(image)

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff import differentiate
+from onnxcam.autodiff import cotangent_dtype, differentiate
 from onnxcam.errors import LayerError, ModelError, nearest
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.load import ModelSource
@@ -32,16 +32,17 @@ def append_gradients(
     sources = [_float_tensor(network, name) for name in wrt]
     inputs: list[gs.Variable] = []
     if seed:
-        cotangent: gs.Tensor = gs.Variable(f"{of}_seed", target.dtype, list(target.shape))
-        inputs.append(cotangent)
+        inputs.append(gs.Variable(f"{of}_seed", target.dtype, list(target.shape)))
+        cotangent: gs.Tensor = e.cast(inputs[0], cotangent_dtype(target))
     else:
-        cotangent = e.constant(np.ones([1] * len(target.shape)), target.dtype)
+        cotangent = e.constant(np.ones([1] * len(target.shape)), cotangent_dtype(target))
     found = differentiate(e, {of: cotangent}, wrt)
     outputs: dict[str, gs.Tensor] = {}
     for source in sources:
         if source.name not in found:
             raise ModelError(f"'{of}' does not depend differentiably on '{source.name}'")
-        outputs[f"{source.name}_grad"] = e.expand(found[source.name], source)
+        dx = e.cast(found[source.name], source.dtype)
+        outputs[f"{source.name}_grad"] = e.expand(dx, source)
     return merge(e, outputs, inputs)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff import OneHot
+from onnxcam.autodiff import OneHot, cotangent_dtype
 from onnxcam.errors import TargetError
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.head import Head
@@ -55,7 +55,7 @@ def emit_class_targets(e: Emitter, head: Head, top: int, score: str) -> ClassTar
     index.shape = [logits.shape[0], top]
     probabilities = _probabilities(e, head, logits)
     by_target = e.squeeze(index, [1]) if top == 1 else e.transpose(index, (1, 0))
-    cotangent: gs.Tensor | OneHot = OneHot(by_target, head.classes, logits.dtype)
+    cotangent: gs.Tensor | OneHot = OneHot(by_target, head.classes, cotangent_dtype(logits))
     if score == "probability":
         cotangent = _through_activation(e, head, probabilities, cotangent.dense(e))
     if len(head.logits.shape) > 2:
@@ -93,6 +93,7 @@ def _probabilities(e: Emitter, head: Head, logits: gs.Tensor) -> gs.Tensor:
 
 def _through_activation(e: Emitter, head: Head, p: gs.Tensor, dp: gs.Tensor) -> gs.Tensor:
     """Cotangent of the logits from that of the probabilities."""
+    p = e.cast(p, dp.dtype)
     if head.kind == "sigmoid" or head.classes == 1:
         return e.mul(dp, e.mul(p, e.sub(1, p)))
     total = e.reduce("ReduceSum", e.mul(dp, p), [-1])

@@ -6,6 +6,7 @@ Run from the repository root: python scripts/operators.py
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import onnxcam.autodiff  # noqa: F401  (fills the registry)
@@ -26,7 +27,7 @@ def table() -> str:
     )
 
 
-def _names(keys: list[tuple[str, str]]) -> list[str]:
+def _names(keys: Iterable[tuple[str, str]]) -> list[str]:
     return [f"{domain}.{op}" if domain else op for domain, op in keys]
 
 

@@ -82,12 +82,14 @@ def test_pooling_differentiates_at_every_opset(pool: str, opset: int) -> None:
 @pytest.mark.parametrize("op", ["Conv", "Relu", "GlobalAveragePool", "Gemm"])
 @pytest.mark.parametrize("factor", [2.0, -1.0, 0.9])
 def test_a_wrong_rule_is_found(op: str, factor: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = registry._RULES[("", op)]
+    right = registry._DERIVATIVES[("", op)]
 
     def wrong(e: Emitter, node: gs.Node, i: int, *dys: gs.Tensor) -> gs.Tensor:
         return e.mul(right.vjp(e, node, i, *dys), factor)
 
-    monkeypatch.setitem(registry._RULES, ("", op), Rule(wrong, right.wrt, right.takes_one_hot))
+    monkeypatch.setitem(
+        registry._DERIVATIVES, ("", op), Rule(wrong, right.wrt, right.takes_one_hot)
+    )
     report = check(torch_like(), layer="relu1", preprocess="0-1")
     assert not report.passed
     assert "disagrees with finite differences" in report.verdict
@@ -96,8 +98,8 @@ def test_a_wrong_rule_is_found(op: str, factor: float, monkeypatch: pytest.Monke
 def test_missing_operators_are_named_with_what_works_instead(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delitem(registry._RULES, ("", "Elu"))
-    monkeypatch.delitem(registry._RULES, ("", "Relu"))
+    monkeypatch.delitem(registry._DERIVATIVES, ("", "Elu"))
+    monkeypatch.delitem(registry._DERIVATIVES, ("", "Relu"))
     report = check(with_operator("Elu"), layer="conv1")
     assert not report.passed
     assert report.missing == {"Elu": 1, "Relu": 2}

@@ -178,7 +178,7 @@ def test_no_onnxruntime_says_what_to_install(
 def test_an_operator_without_a_derivative_is_named(
     cli: Cli, save: Save, picture_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(registry._RULES, ("", "Elu"))
+    monkeypatch.delitem(registry._DERIVATIVES, ("", "Elu"))
     model = save(with_operator("Elu"))
     line = complaint(cli("explain", model, picture_file, "--layer", "conv1"))
     for words in ("the_odd_one", "Elu", "opset 18", "layer"):

@@ -122,7 +122,7 @@ def test_what_has_no_gradient_is_refused(
 
 
 def test_an_operator_without_a_rule_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(registry._RULES, ("", "Elu"))
+    monkeypatch.delitem(registry._DERIVATIVES, ("", "Elu"))
     with pytest.raises(UnsupportedOperatorError) as raised:
         onnxcam.append_gradients(with_operator("Elu"), of="logits", wrt=["image"])
     for words in ("'the_odd_one'", "(Elu)", "opset 18"):

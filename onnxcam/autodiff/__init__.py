@@ -2,5 +2,6 @@
 
 from onnxcam.autodiff.cotangent import OneHot
 from onnxcam.autodiff.engine import differentiate, path_between
+from onnxcam.autodiff.precision import cotangent_dtype
 
-__all__ = ["OneHot", "differentiate", "path_between"]
+__all__ = ["OneHot", "cotangent_dtype", "differentiate", "path_between"]

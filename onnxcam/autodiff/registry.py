@@ -1,21 +1,50 @@
-"""The table of derivatives: which operators have a rule, which have none, which are zero.
+"""The table of derivatives: which operators have one, which are zero, which are refused and why.
 
-A rule is the operator's *vjp*, a function `rule(e, node, i, *dys) -> dx`: it emits (through the
-`Emitter` e) the cotangent of the node's input i from the cotangents of its outputs. An output
-that nothing depends on has the cotangent None; with one output, dys is a single tensor.
+An operator's *vjp* is a function `rule(e, node, i, *dys) -> dx`: it emits (through the `Emitter`
+e) the cotangent of the node's input i from the cotangents of its outputs. An output that nothing
+depends on has the cotangent None; with one output, dys is a single tensor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
 
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.cotangent import unbroadcast
+from onnxcam.autodiff.cotangent import OneHot, unbroadcast
 from onnxcam.graph.emitter import Emitter
 
+Cotangent: TypeAlias = gs.Tensor | OneHot
 Vjp = Callable[..., gs.Tensor]
+Key = tuple[str, str]
+
+
+class Derivative(Protocol):
+    """How cotangents pass an operator.
+
+    `kind` is what documents call it. `outputs` are the outputs through which a derivative flows
+    (None: all), `quantizing` says that integer outputs stand for real numbers, so that it flows
+    through them too.
+    """
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def outputs(self) -> tuple[int, ...] | None: ...
+
+    @property
+    def quantizing(self) -> bool: ...
+
+    def covers(self, i: int) -> bool:
+        """Whether there is a derivative with respect to input i."""
+
+    def pull_back(
+        self, e: Emitter, node: gs.Node, wanted: Sequence[int], dys: Sequence[Cotangent | None]
+    ) -> list[Cotangent | None]:
+        """Emit the cotangents of the inputs `wanted` from those of the outputs."""
 
 
 @dataclass(frozen=True)
@@ -25,34 +54,52 @@ class Rule:
     vjp: Vjp
     wrt: tuple[int, ...] | None
     takes_one_hot: bool
+    outputs: tuple[int, ...] | None = None
+    quantizing: bool = field(default=False, init=False)
+    kind: str = field(default="rule", init=False)
 
     def covers(self, i: int) -> bool:
         return self.wrt is None or i in self.wrt
 
+    def pull_back(
+        self, e: Emitter, node: gs.Node, wanted: Sequence[int], dys: Sequence[Cotangent | None]
+    ) -> list[Cotangent | None]:
+        if not self.takes_one_hot:
+            dys = [dy.dense(e) if isinstance(dy, OneHot) else dy for dy in dys]
+        return [self.vjp(e, node, i, *dys) for i in wanted]
 
-_RULES: dict[tuple[str, str], Rule] = {}
-_ZERO: set[tuple[str, str]] = set()
+
+_DERIVATIVES: dict[Key, Derivative] = {}
+_ZERO: dict[Key, str] = {}
+_REFUSED: dict[Key, str] = {}
 
 
-def _key(domain: str | None, op: str) -> tuple[str, str]:
+def _key(domain: str | None, op: str) -> Key:
     return ("" if domain in (None, "ai.onnx") else str(domain), op)
+
+
+def register(derivative: Derivative, ops: Iterable[str], domain: str = "") -> None:
+    """Give some operators a derivative."""
+    for op in ops:
+        _DERIVATIVES[_key(domain, op)] = derivative
 
 
 def vjp(
     *ops: str,
     wrt: Iterable[int] | None = (0,),
+    outputs: Iterable[int] | None = None,
     domain: str = "",
     takes_one_hot: bool = False,
 ) -> Callable[[Vjp], Vjp]:
     """Register the vjp of some operators with respect to the inputs `wrt` (None: all)."""
 
-    def register(rule: Vjp) -> Vjp:
+    def decorated(rule: Vjp) -> Vjp:
         inputs = None if wrt is None else tuple(wrt)
-        for op in ops:
-            _RULES[_key(domain, op)] = Rule(rule, inputs, takes_one_hot)
+        through = None if outputs is None else tuple(outputs)
+        register(Rule(rule, inputs, takes_one_hot, through), ops, domain)
         return rule
 
-    return register
+    return decorated
 
 
 def elementwise(
@@ -63,24 +110,29 @@ def elementwise(
     The rule works at the output's shape; summing down to the operand's is done here.
     """
 
-    def register(rule: Vjp) -> Vjp:
+    def decorated(rule: Vjp) -> Vjp:
         def summed(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
             return unbroadcast(e, rule(e, node, i, dy), node.inputs[i], node.outputs[0])
 
         vjp(*ops, wrt=wrt, domain=domain)(summed)
         return rule
 
-    return register
+    return decorated
 
 
-def zero(*ops: str, domain: str = "") -> None:
-    """Declare that the derivative of some operators is zero wherever it exists."""
-    _ZERO.update(_key(domain, op) for op in ops)
+def zero(reason: str, *ops: str, domain: str = "") -> None:
+    """Declare that the derivative of some operators is zero wherever it exists, and why."""
+    _ZERO.update({_key(domain, op): reason for op in ops})
 
 
-def rule_of(node: gs.Node) -> Rule | None:
-    """The node's rule, if there is one."""
-    return _RULES.get(_key(node.domain, node.op))
+def refuse(reason: str, *ops: str, domain: str = "") -> None:
+    """Declare that some operators have no derivative here, and why."""
+    _REFUSED.update({_key(domain, op): reason for op in ops})
+
+
+def derivative_of(node: gs.Node) -> Derivative | None:
+    """How cotangents pass a node, if they can."""
+    return _DERIVATIVES.get(_key(node.domain, node.op))
 
 
 def is_zero(node: gs.Node) -> bool:
@@ -88,11 +140,21 @@ def is_zero(node: gs.Node) -> bool:
     return _key(node.domain, node.op) in _ZERO
 
 
-def operators() -> list[tuple[str, str]]:
-    """(domain, operator) of everything that has a rule, sorted."""
-    return sorted(_RULES)
+def refusal_of(node: gs.Node) -> str | None:
+    """Why a node's operator has no derivative here, where that was decided."""
+    return _REFUSED.get(_key(node.domain, node.op))
 
 
-def zero_operators() -> list[tuple[str, str]]:
-    """(domain, operator) of everything whose derivative is zero, sorted."""
-    return sorted(_ZERO)
+def operators() -> dict[Key, Derivative]:
+    """Everything that has a derivative, by (domain, operator), sorted."""
+    return dict(sorted(_DERIVATIVES.items()))
+
+
+def zero_operators() -> dict[Key, str]:
+    """(domain, operator) of everything whose derivative is zero, with the reason, sorted."""
+    return dict(sorted(_ZERO.items()))
+
+
+def refused_operators() -> dict[Key, str]:
+    """(domain, operator) of everything that is refused, with the reason, sorted."""
+    return dict(sorted(_REFUSED.items()))

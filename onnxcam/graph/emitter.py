@@ -37,6 +37,7 @@ class Emitter:
         self._count = 0
         self._constants: dict[tuple[Any, ...], gs.Constant] = {}
         self._shapes: dict[str, gs.Variable] = {}
+        self._casts: dict[tuple[str, np.dtype], gs.Variable] = {}
 
     # -- the two primitives -------------------------------------------------------------------
 
@@ -124,8 +125,11 @@ class Emitter:
         """`x` as another element type; itself when it is one already."""
         if x.dtype == np.dtype(dtype):
             return x
-        dtype = np.dtype(dtype)
-        return self.op("Cast", x, shape=list(x.shape), dtype=dtype, to=_elem_type(dtype))
+        key = (x.name, np.dtype(dtype))
+        if key not in self._casts:
+            to = _elem_type(np.dtype(dtype))
+            self._casts[key] = self.op("Cast", x, shape=list(x.shape), dtype=key[1], to=to)
+        return self._casts[key]
 
     # -- shapes -------------------------------------------------------------------------------
 

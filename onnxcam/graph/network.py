@@ -126,14 +126,18 @@ def is_float(tensor: gs.Tensor) -> bool:
 
 def operands(node: gs.Node) -> list[gs.Tensor]:
     """What a node reads: its inputs, then what its subgraphs (of `If`, say) read from outside."""
-    subgraphs = [value for value in node.attrs.values() if isinstance(value, gs.Graph)]
     outside: dict[str, gs.Tensor] = {}
-    for graph in subgraphs:
+    for graph in subgraphs(node):
         made = {t.name for inner in graph.nodes for t in inner.outputs}
         made.update(t.name for t in graph.inputs)
         read = [t for inner in graph.nodes for t in operands(inner)] + list(graph.outputs)
         outside.update({t.name: t for t in read if t.name and t.name not in made})
     return [*node.inputs, *outside.values()]
+
+
+def subgraphs(node: gs.Node) -> list[gs.Graph]:
+    """The graphs that a control flow operator holds."""
+    return [value for value in node.attrs.values() if isinstance(value, gs.Graph)]
 
 
 def producer(tensor: gs.Tensor) -> gs.Node | None:

@@ -16,7 +16,7 @@ def weighted_channel_sum(e: Emitter, features: FeatureMap, weights: gs.Tensor) -
     `weights` are shaped like the features, with length 1 along the spatial axes and, for several
     targets, a leading axis. Emitted as one matrix product, which reads the activations once.
     """
-    activations = without_extra_tokens(e, features.tensor, features)
+    activations = without_extra_tokens(e, e.cast(features.tensor, weights.dtype), features)
     weights = e.expand(weights, features.tensor, [features.channel])
     by_target = _targets_by_channel(e, weights, features)
     n, k = features.tensor.shape[0], by_target.shape[1]

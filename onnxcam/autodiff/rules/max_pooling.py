@@ -27,7 +27,7 @@ def global_max_pool(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tens
     return e.mul(share, dy)
 
 
-@vjp("MaxPool")
+@vjp("MaxPool", outputs=(0,))
 def max_pool(e: Emitter, node: gs.Node, i: int, *dys: gs.Tensor | None) -> gs.Tensor:
     """To the first maximum of each window in row-major order, as PyTorch does.
 

@@ -56,7 +56,7 @@ def gather_elements(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tens
     return _put(e, x, index, full(e, dy, y), node.attrs.get("axis", 0), "add")
 
 
-@vjp("TopK")
+@vjp("TopK", outputs=(0,))
 def top_k(e: Emitter, node: gs.Node, i: int, *dys: gs.Tensor | None) -> gs.Tensor:
     """The largest (or smallest) values stand at the positions of the second output."""
     x, y, dy = node.inputs[0], node.outputs[0], dys[0]

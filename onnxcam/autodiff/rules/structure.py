@@ -8,6 +8,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.cotangent import OneHot, full, lead
+from onnxcam.autodiff.precision import cotangent_dtype
 from onnxcam.autodiff.registry import elementwise, vjp
 from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.axes import matching_axes
@@ -24,7 +25,7 @@ def identity(e: Emitter, node: gs.Node, i: int, *dys: gs.Tensor | OneHot) -> gs.
 
 @vjp("Cast", "CastLike")
 def cast(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    return e.cast(dy, node.inputs[0].dtype)
+    return e.cast(dy, cotangent_dtype(node.inputs[0]))
 
 
 @vjp("Transpose")

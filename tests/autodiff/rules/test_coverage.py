@@ -10,7 +10,7 @@ from autodiff.numeric import NEWEST
 from onnx import helper
 
 from onnxcam.autodiff.engine import path_between
-from onnxcam.autodiff.registry import is_zero, operators, rule_of, zero_operators
+from onnxcam.autodiff.registry import derivative_of, is_zero, operators, zero_operators
 from onnxcam.graph.network import Network
 
 
@@ -24,7 +24,7 @@ def tried() -> set[tuple[str, str, int]]:
 
 
 def rule(domain: str, op: str):
-    return rule_of(gs.Node(op=op, domain=domain or None))
+    return derivative_of(gs.Node(op=op, domain=domain or None))
 
 
 @pytest.mark.parametrize(("domain", "op"), operators(), ids=lambda value: value or "onnx")

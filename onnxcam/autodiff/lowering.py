@@ -1,0 +1,85 @@
+"""Operators whose derivative is that of the simpler operators they are made of.
+
+A *lowering* `lower(e, node)` emits the node's computation from other operators and returns the
+tensors that equal its outputs (one tensor, or a list with None for outputs that are never
+differentiated). The walk then goes through what was emitted. There, the last tensors are the
+node's own outputs, so that a derivative which reads them costs no second computation, and
+whatever no derivative reads is dropped when the nodes are merged into the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import onnx_graphsurgeon as gs
+
+from onnxcam.autodiff.registry import Cotangent, register
+from onnxcam.autodiff.walk import pull_back
+from onnxcam.graph.emitter import Emitter
+
+Lower = Callable[[Emitter, gs.Node], gs.Tensor | Sequence[gs.Tensor | None]]
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """An operator's lowering. `wrt` are the inputs it covers, None meaning all of them."""
+
+    lower: Lower
+    wrt: tuple[int, ...] | None
+    outputs: tuple[int, ...] | None = None
+    quantizing: bool = False
+    kind: str = field(default="lowering", init=False)
+
+    def covers(self, i: int) -> bool:
+        return self.wrt is None or i in self.wrt
+
+    def pull_back(
+        self, e: Emitter, node: gs.Node, wanted: Sequence[int], dys: Sequence[Cotangent | None]
+    ) -> list[Cotangent | None]:
+        start = len(e.nodes)
+        made = self.lower(e, node)
+        tensors = [made] if isinstance(made, gs.Tensor) else made
+        own = {t.name: y for t, y in zip(tensors, node.outputs, strict=False) if t is not None}
+        body = [_renamed(each, own) for each in e.nodes[start:]]
+        seeds = {y.name: dy for y, dy in zip(node.outputs, dys, strict=True) if dy is not None}
+        sources = [node.inputs[i].name for i in wanted]
+        found = pull_back(e, body, seeds, dict.fromkeys(sources))
+        # A tensor that is read twice has one cotangent, for both.
+        return [found.pop(name, None) for name in sources]
+
+
+def _renamed(node: gs.Node, own: dict[str, gs.Tensor]) -> gs.Node:
+    """The node with the lowered node's own outputs in place of the tensors that equal them."""
+    if not any(t.name in own for t in (*node.inputs, *node.outputs)):
+        return node
+    return gs.Node(
+        op=node.op,
+        name=node.name,
+        domain=node.domain,
+        attrs=node.attrs,
+        inputs=[own.get(t.name, t) for t in node.inputs],
+        outputs=[own.get(t.name, t) for t in node.outputs],
+    )
+
+
+def lowering(
+    *ops: str,
+    wrt: Iterable[int] | None = None,
+    outputs: Iterable[int] | None = None,
+    domain: str = "",
+    quantizing: bool = False,
+) -> Callable[[Lower], Lower]:
+    """Register the lowering of some operators.
+
+    `wrt` are the inputs, `outputs` the outputs that a derivative flows through (None: all);
+    `quantizing` says that integer outputs stand for real numbers.
+    """
+
+    def decorated(lower: Lower) -> Lower:
+        inputs = None if wrt is None else tuple(wrt)
+        through = None if outputs is None else tuple(outputs)
+        register(Lowering(lower, inputs, through, quantizing), ops, domain)
+        return lower
+
+    return decorated

@@ -1,0 +1,145 @@
+"""The reverse walk over a list of nodes. It knows no operator.
+
+Prune the nodes to those between what is differentiated and what with respect to, walk them
+backwards, let each node's derivative turn output cotangents into input cotangents, and add up
+where a tensor is used more than once. Cotangents are kept by tensor name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnxcam.autodiff.cotangent import OneHot
+from onnxcam.autodiff.precision import in_single_precision
+from onnxcam.autodiff.registry import Cotangent, derivative_of, is_zero, refusal_of
+from onnxcam.errors import UnsupportedOperatorError
+from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.network import describe, is_float, operands
+
+
+@dataclass(frozen=True)
+class Path:
+    """Nodes through which something depends differentiably on something else, in file order.
+
+    `reached` names the tensors on the way, sources included.
+    """
+
+    nodes: list[gs.Node]
+    reached: set[str]
+
+
+def find_path(nodes: Sequence[gs.Node], wrt: Iterable[str], of: Iterable[str]) -> Path:
+    """The nodes (in topological order) between the tensors `wrt` and the tensors `of`."""
+    reached = set(wrt)
+    forward: list[gs.Node] = []
+    for node in nodes:
+        if is_zero(node) or not any(t.name in reached for t in operands(node)):
+            continue
+        forward.append(node)
+        reached.update(t.name for t in _carrying(node, reached))
+    needed = set(of)
+    path: list[gs.Node] = []
+    for node in reversed(forward):
+        if not any(t.name in needed for t in node.outputs):
+            continue
+        path.append(node)
+        needed.update(t.name for t in operands(node) if t.name in reached)
+    return Path(path[::-1], reached & needed)
+
+
+def _carrying(node: gs.Node, reached: set[str]) -> list[gs.Tensor]:
+    """The outputs of a reached node that a derivative flows through.
+
+    Floats do. Integers do where they stand for real numbers: behind a quantising operator, and
+    behind whatever moves such integers on.
+    """
+    derivative = derivative_of(node)
+    outputs = [t for t in node.outputs if t.name]
+    if derivative is not None and derivative.outputs is not None:
+        outputs = [t for k, t in enumerate(node.outputs) if t.name and k in derivative.outputs]
+    quantized = derivative is not None and derivative.quantizing
+    integers = quantized or any(t.name in reached and is_integer(t) for t in operands(node))
+    return [t for t in outputs if t.dtype is None or is_float(t) or (integers and is_integer(t))]
+
+
+def is_integer(tensor: gs.Tensor) -> bool:
+    """Whether a tensor holds integers, which may stand for real numbers."""
+    return isinstance(tensor.dtype, np.dtype) and tensor.dtype.kind in "iu"
+
+
+def pull_back(
+    e: Emitter, nodes: Sequence[gs.Node], seeds: Mapping[str, Cotangent], wrt: Iterable[str]
+) -> dict[str, Cotangent]:
+    """Emit the cotangents of the tensors `wrt`, given those of the tensors in `seeds`.
+
+    Raises `UnsupportedOperatorError` when an operator on the path has no derivative.
+    """
+    sources = list(wrt)
+    path = find_path(nodes, sources, seeds)
+    _require_derivatives(e, path)
+    cotangents: dict[str, list[Cotangent]] = {name: [seed] for name, seed in seeds.items()}
+    for node in reversed(path.nodes):
+        dys = [_accumulated(e, cotangents, t.name) for t in node.outputs]
+        if all(dy is None for dy in dys):
+            continue
+        derivative = derivative_of(node)
+        assert derivative is not None  # _require_derivatives saw to it
+        read = operands(node)
+        wanted = [i for i, x in enumerate(read) if x.name in path.reached]
+        found = derivative.pull_back(e, in_single_precision(e, node, path.reached), wanted, dys)
+        for i, dx in zip(wanted, found, strict=True):
+            if dx is not None:
+                cotangents.setdefault(read[i].name, []).append(dx)
+    totals = {name: _accumulated(e, cotangents, name) for name in sources}
+    return {name: total for name, total in totals.items() if total is not None}
+
+
+def _accumulated(e: Emitter, cotangents: dict[str, list[Cotangent]], name: str) -> Cotangent | None:
+    """The sum of what has flowed back to a tensor so far; kept, so that it is emitted once."""
+    parts = cotangents.get(name, [])
+    if len(parts) > 1:
+        dense = [part.dense(e) if isinstance(part, OneHot) else part for part in parts]
+        total = dense[0]
+        for part in dense[1:]:
+            total = e.add(total, part)
+        cotangents[name] = parts = [total]
+    return parts[0] if parts else None
+
+
+def missing_derivatives(path: Path) -> list[gs.Node]:
+    """The nodes of a path that have no derivative where they need one."""
+
+    def has_one(node: gs.Node) -> bool:
+        derivative = derivative_of(node)
+        wanted = (i for i, x in enumerate(operands(node)) if x.name in path.reached)
+        return derivative is not None and all(derivative.covers(i) for i in wanted)
+
+    return [node for node in path.nodes if not has_one(node)]
+
+
+def _require_derivatives(e: Emitter, path: Path) -> None:
+    """Refuse before anything is emitted, naming every operator that stands in the way."""
+    missing = missing_derivatives(path)
+    if missing:
+        node = missing[0]
+        others = sorted({n.op for n in missing} - {node.op})
+        also = f" (also without one: {', '.join(others)})" if others else ""
+        reason = refusal_of(node)
+        why = f": {reason}" if reason else ""
+        raise UnsupportedOperatorError(
+            f"{describe(node)}, opset {e.opset}, has no derivative here{also}{why}; "
+            f"choose a target layer behind it (onnxcam layers lists them)"
+        )
+    for node in path.nodes:
+        on_path = [t for t in (*operands(node), *node.outputs) if t.name in path.reached]
+        unknown = next((t for t in on_path if t.shape is None or t.dtype is None), None)
+        if unknown is not None:
+            raise UnsupportedOperatorError(
+                f"the shape of '{unknown.name}' at {describe(node)} cannot be inferred, so nothing "
+                f"can be differentiated through it; fix the model's input size, or choose a "
+                f"target layer behind it"
+            )
