@@ -7,7 +7,8 @@ carry leading axes in front of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -29,15 +30,16 @@ class Emitter:
     cannot meet a name of the model.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, outer: Emitter | None = None) -> None:
+        """`outer` emits the graph that this one's nodes are nested in, and sees before them."""
         self.network = network
         self.opset = network.opset
         self.nodes: list[gs.Node] = []
-        self._prefix = _free_prefix(network)
-        self._count = 0
-        self._constants: dict[tuple[Any, ...], gs.Constant] = {}
-        self._shapes: dict[str, gs.Variable] = {}
-        self._casts: dict[tuple[str, np.dtype], gs.Variable] = {}
+        self.prefix: str = outer.prefix if outer else _free_prefix(network)
+        self._numbers: Iterator[int] = outer._numbers if outer else count(1)
+        self._constants: dict[tuple[Any, ...], gs.Constant] = outer._constants if outer else {}
+        self._shapes: dict[str, gs.Variable] = dict(outer._shapes) if outer else {}
+        self._casts: dict[tuple[str, np.dtype], gs.Variable] = dict(outer._casts) if outer else {}
 
     # -- the two primitives -------------------------------------------------------------------
 
@@ -50,21 +52,44 @@ class Emitter:
         **attrs: Any,
     ) -> gs.Variable:
         """Emit one node with one output of the given shape; `dtype` defaults to input 0's."""
-        self._count += 1
-        name = f"{self._prefix}/{op}_{self._count}"
+        name = self.name(op)
         output = gs.Variable(name, dtype=dtype or inputs[0].dtype, shape=shape)
-        kept = {key: value for key, value in attrs.items() if value is not None}
+        kept = {key: value for key, value in attrs.items() if not _is_empty(value)}
         self.nodes.append(
             gs.Node(op=op, name=name, attrs=kept, inputs=list(inputs), outputs=[output])
         )
         return output
+
+    def several(
+        self,
+        op: str,
+        inputs: Sequence[gs.Tensor],
+        shapes: Sequence[Shape],
+        dtypes: Sequence[Any],
+        **attrs: Any,
+    ) -> list[gs.Variable]:
+        """Emit one node with several outputs of the given shapes and types."""
+        name = self.name(op)
+        outputs = [
+            gs.Variable(f"{name}_{k}", dtype=np.dtype(dtype), shape=list(shape))
+            for k, (shape, dtype) in enumerate(zip(shapes, dtypes, strict=True))
+        ]
+        kept = {key: value for key, value in attrs.items() if not _is_empty(value)}
+        self.nodes.append(
+            gs.Node(op=op, name=name, attrs=kept, inputs=list(inputs), outputs=outputs)
+        )
+        return outputs
+
+    def name(self, what: str) -> str:
+        """A name that nothing else has."""
+        return f"{self.prefix}/{what}_{next(self._numbers)}"
 
     def constant(self, value: Any, dtype: Any = None) -> gs.Constant:
         """A stored value; equal ones are stored once."""
         array = np.array(value, dtype=dtype)  # 0-d stays 0-d
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
-            name = f"{self._prefix}/constant_{len(self._constants) + 1}"
+            name = f"{self.prefix}/constant_{len(self._constants) + 1}"
             self._constants[key] = gs.Constant(name, array)
         return self._constants[key]
 
@@ -231,17 +256,17 @@ class Emitter:
 
     def _scaled(self, x: gs.Tensor) -> tuple[gs.Tensor, gs.Constant] | None:
         """(y, factor) of an emitted tensor that is y times a stored number."""
-        if not isinstance(x, gs.Variable) or not x.inputs or not x.name.startswith(self._prefix):
+        if not isinstance(x, gs.Variable) or not x.inputs or not x.name.startswith(self.prefix):
             return None
         node = x.inputs[0]
         if node.op != "Mul" or not isinstance(node.inputs[1], gs.Constant):
             return None
         y, factor = node.inputs
-        return (y, factor) if not factor.shape and y.name.startswith(self._prefix) else None
+        return (y, factor) if not factor.shape and y.name.startswith(self.prefix) else None
 
     def _before_reshapes(self, x: gs.Tensor) -> gs.Tensor:
         """What an emitted tensor is a mere reshape of: one `Reshape` of that does for a chain."""
-        while isinstance(x, gs.Variable) and x.inputs and x.name.startswith(self._prefix):
+        while isinstance(x, gs.Variable) and x.inputs and x.name.startswith(self.prefix):
             node = x.inputs[0]
             if node.op not in ("Reshape", "Squeeze", "Unsqueeze"):
                 break
@@ -342,6 +367,11 @@ class Emitter:
         """Matrix product of the last two axes, the others broadcast; both of rank >= 2."""
         batch = broadcast(list(a.shape[:-2]), list(b.shape[:-2]))
         return self.op("MatMul", a, b, shape=[*batch, a.shape[-2], b.shape[-1]])
+
+
+def _is_empty(attribute: Any) -> bool:
+    """Whether an attribute says nothing: None, or a list without a type to be written with."""
+    return attribute is None or (isinstance(attribute, list) and not attribute)
 
 
 def _free_prefix(network: Network) -> str:

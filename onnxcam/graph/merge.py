@@ -14,8 +14,9 @@ import onnx_graphsurgeon as gs
 from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 
 from onnxcam.errors import ModelError
-from onnxcam.graph.dims import Shape
+from onnxcam.graph.body import needed, node_proto, value_info
 from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.network import operands
 
 OLDEST_IR_VERSION = 4
 """From this version of the format on, initializers need not be listed as inputs."""
@@ -37,18 +38,18 @@ def addition(
     """
     _require_free(e, [*outputs, *(tensor.name for tensor in inputs)])
     named = {_named(e, tensor, name).name: tensor for name, tensor in outputs.items()}
-    nodes = _needed(e.nodes, set(named))
+    nodes = needed(e.nodes, set(named))
     added = onnx.ModelProto()
     added.ir_version = max(e.network.proto.ir_version, OLDEST_IR_VERSION)
-    added.graph.node.extend(OnnxExporter.export_node(node) for node in nodes)
+    added.graph.node.extend(node_proto(node) for node in nodes)
     added.graph.initializer.extend(
         OnnxExporter.export_tensor_proto(value) for value in _stored(nodes, e.network.tensors)
     )
-    added.graph.input.extend(_value_info(tensor, tensor.name) for tensor in inputs)
+    added.graph.input.extend(value_info(tensor, tensor.name) for tensor in inputs)
     added.graph.initializer.extend(
         onnx.numpy_helper.from_array(value, name) for name, value in (defaults or {}).items()
     )
-    added.graph.output.extend(_value_info(tensor, name) for name, tensor in outputs.items())
+    added.graph.output.extend(value_info(tensor, name) for name, tensor in outputs.items())
     for key, value in (metadata or {}).items():
         added.metadata_props.add(key=key, value=value)
     return added
@@ -86,27 +87,12 @@ def _named(e: Emitter, tensor: gs.Tensor, name: str) -> gs.Tensor:
     return tensor
 
 
-def _needed(nodes: list[gs.Node], wanted: set[str]) -> list[gs.Node]:
-    kept: list[gs.Node] = []
-    for node in reversed(nodes):
-        if any(tensor.name in wanted for tensor in node.outputs):
-            kept.append(node)
-            wanted.update(tensor.name for tensor in node.inputs)
-    return kept[::-1]
-
-
 def _stored(nodes: list[gs.Node], known: Mapping[str, gs.Tensor]) -> list[gs.Constant]:
     """The emitted constants that the nodes use, each once."""
     found = {
         tensor.name: tensor
         for node in nodes
-        for tensor in node.inputs
+        for tensor in operands(node)
         if isinstance(tensor, gs.Constant) and tensor.name not in known
     }
     return list(found.values())
-
-
-def _value_info(tensor: gs.Tensor, name: str) -> onnx.ValueInfoProto:
-    elem_type = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
-    shape: Shape | None = None if tensor.shape is None else list(tensor.shape)
-    return onnx.helper.make_tensor_value_info(name, elem_type, shape)
