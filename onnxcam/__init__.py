@@ -18,6 +18,7 @@ from onnxcam.explainer import Explainer, explain, find_layers
 from onnxcam.explanation import Explanation, Target
 from onnxcam.gradients import append_gradients
 from onnxcam.graph.layers import TargetLayer
+from onnxcam.graph.save import save_model
 from onnxcam.preprocess import Preprocess
 from onnxcam.version import __version__
 
@@ -42,5 +43,6 @@ __all__ = [
     "explain",
     "find_layers",
     "rewrite",
+    "save_model",
     "targets",
 ]

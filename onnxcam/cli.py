@@ -202,10 +202,8 @@ def rewrite(
 
     Example: onnxcam rewrite models/efficientnet_lite0.onnx -o explained.onnx
     """
-    from onnxcam.files import write_model
-
     made = onnxcam.rewrite(model, method, layer, top, profile)
-    write_model(Path(output), made)
+    onnxcam.save_model(made, output)
     inside = {entry.key: entry.value for entry in made.metadata_props}
     click.echo(f"{output}: {method} at '{inside['onnxcam.layer']}', top {top}")
 

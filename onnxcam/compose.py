@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff import differentiate
+from onnxcam.autodiff.rules.quantization import dequantized
 from onnxcam.errors import ModelError
 from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.external import completed
+from onnxcam.graph.features import FeatureMap
 from onnxcam.graph.head import Head, find_head
 from onnxcam.graph.layers import LayerSpec, TargetLayer, resolve_layer
 from onnxcam.graph.load import ModelSource
 from onnxcam.graph.merge import addition, merge
-from onnxcam.graph.network import Network
+from onnxcam.graph.network import Network, is_float
+from onnxcam.graph.quantized import quantization_of
 from onnxcam.methods import find_method
 from onnxcam.targets import ClassTargets, emit_class_targets
 from onnxcam.version import __version__
@@ -69,9 +74,21 @@ def compose(network: Network, method: str, layer: LayerSpec, top: int, score: st
             f"the class scores do not depend on layer '{target.name}' (disconnected); "
             f"onnxcam layers lists those that they depend on"
         )
-    gradient = found[target.name]
-    raw = chosen.emit(e, target.features, gradient)
+    features, gradient = in_real_numbers(e, target.features, found[target.name])
+    raw = chosen.emit(e, features, gradient)
     return Composition(e, head, target, targets, gradient, raw)
+
+
+def in_real_numbers(
+    e: Emitter, features: FeatureMap, cotangent: gs.Tensor
+) -> tuple[FeatureMap, gs.Tensor]:
+    """Activations and their cotangent in float32; those of a quantised layer are dequantised."""
+    quantization = quantization_of(features.tensor)
+    if is_float(features.tensor) or quantization is None:
+        return features, cotangent
+    scale, zero_point = quantization
+    real = dequantized(e, features.tensor, scale, zero_point)
+    return replace(features, tensor=real), e.div(cotangent, e.cast(scale, np.float32))
 
 
 def rewrite(
@@ -91,12 +108,13 @@ def rewrite(
     for one of them). `metadata_props` records version, method, layer, score, top and profile.
 
     `layer` is a tensor, node or framework scope name, an index into `find_layers`, or None for
-    the automatic choice. Raises subclasses of `OnnxCamError`.
+    the automatic choice. Of a model over 2 GB the weights stay in their files, and the result
+    refers to them (`save_model` writes it). Raises subclasses of `OnnxCamError`.
     """
     if profile not in PROFILES:
         raise ModelError(f"no profile '{profile}'; there is {', '.join(PROFILES)}")
     made = compose(Network(model), method, layer, top, score)
-    return made.model(
+    rewritten = made.model(
         {"cam": made.raw, "cam_target": made.targets.index},
         {
             "onnxcam.version": __version__,
@@ -107,3 +125,4 @@ def rewrite(
             "onnxcam.profile": profile,
         },
     )
+    return completed(rewritten)

@@ -145,7 +145,8 @@ class Explainer:
                     _PROBABILITY: targets.probability,
                 }
             )
-            self._programs[top] = _Program(made, Runner(model, self._providers))
+            runner = Runner(model, self._providers, self.network.folder)
+            self._programs[top] = _Program(made, runner)
         return self._programs[top]
 
     def _wanted(self, target: TargetSpec, top: int, count: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What is written to disk: overlays, heatmaps, raw maps, models."""
+"""What is written to disk: overlays, heatmaps, raw maps."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 
-from onnxcam.errors import ModelError, OnnxCamError, nearest
+from onnxcam.errors import OnnxCamError, nearest
 from onnxcam.explanation import Explanation
 from onnxcam.images import write_bytes
 from onnxcam.overlay import DEFAULT_ALPHA, DEFAULT_COLORMAP, require_style
@@ -89,12 +88,3 @@ def _npy(values: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, values)
     return buffer.getvalue()
-
-
-def write_model(path: Path, model: onnx.ModelProto) -> None:
-    """Write a model as one file; `ModelError` when that fails."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        onnx.save(model, str(path))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: cannot be written ({error})") from None

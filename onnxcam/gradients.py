@@ -11,6 +11,7 @@ import onnx_graphsurgeon as gs
 from onnxcam.autodiff import cotangent_dtype, differentiate
 from onnxcam.errors import LayerError, ModelError, nearest
 from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.external import completed
 from onnxcam.graph.load import ModelSource
 from onnxcam.graph.merge import merge
 from onnxcam.graph.network import Network, is_float
@@ -22,7 +23,8 @@ def append_gradients(
     """The model with one output `<wrt>_grad` for every tensor in `wrt`.
 
     Each is d sum(of) / d wrt, of wrt's shape and type. With `seed` the sum is weighted by a new
-    input `<of>_seed` of of's shape: the vector-Jacobian product. Original inputs and outputs stay.
+    input `<of>_seed` of of's shape: the vector-Jacobian product. Original inputs and outputs stay;
+    weights of a model over 2 GB stay in their files (`save_model` writes the result).
     Raises `LayerError` for an unknown tensor, `ModelError` where no derivative can flow, and
     `UnsupportedOperatorError` for an operator without a derivative.
     """
@@ -43,7 +45,7 @@ def append_gradients(
             raise ModelError(f"'{of}' does not depend differentiably on '{source.name}'")
         dx = e.cast(found[source.name], source.dtype)
         outputs[f"{source.name}_grad"] = e.expand(dx, source)
-    return merge(e, outputs, inputs)
+    return completed(merge(e, outputs, inputs))
 
 
 def _float_tensor(network: Network, name: str) -> gs.Tensor:

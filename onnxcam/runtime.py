@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 
 from onnxcam.errors import ExecutionError, nearest, one_line
+from onnxcam.graph.external import detached
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
@@ -25,18 +27,32 @@ def import_runtime() -> Any:
     return onnxruntime
 
 
+FOLDER = "session.model_external_initializers_file_folder_path"
+"""Where a model that comes as bytes has its external data."""
+
+
 class Runner:
-    """One session: feeds by name in, outputs by name out."""
+    """One session: feeds by name in, outputs by name out.
+
+    A model as bytes may have external data, in `folder`; that of a proto is known.
+    """
 
     def __init__(
-        self, model: onnx.ModelProto | bytes, providers: Sequence[str] | None = None
+        self,
+        model: onnx.ModelProto | bytes,
+        providers: Sequence[str] | None = None,
+        folder: Path | None = None,
     ) -> None:
         runtime = import_runtime()
         chosen = _providers(runtime, providers)
         options = runtime.SessionOptions()
         options.log_severity_level = 3
         try:
+            if isinstance(model, onnx.ModelProto):
+                model, folder = detached(model)
             data = model if isinstance(model, bytes) else model.SerializeToString()
+            if folder is not None:
+                options.add_session_config_entry(FOLDER, str(folder))
             self._session = runtime.InferenceSession(data, options, providers=chosen)
         except Exception as error:  # onnxruntime raises its own types, which have no common base
             raise ExecutionError(f"ONNX Runtime refuses the model: {said(error)}") from None

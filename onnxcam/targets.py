@@ -11,9 +11,12 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff import OneHot, cotangent_dtype
+from onnxcam.autodiff.rules.quantization import dequantized
 from onnxcam.errors import TargetError
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.head import Head
+from onnxcam.graph.network import is_float
+from onnxcam.graph.quantized import quantization_of
 
 CLASS_INPUT = "cam_class"
 BEST = -1
@@ -48,7 +51,8 @@ def emit_class_targets(e: Emitter, head: Head, top: int, score: str) -> ClassTar
     if score not in SCORES:
         raise TargetError(f"no score '{score}'; there are 'logit' and 'probability'")
     require_top(head, top)
-    logits = e.reshape(head.logits, list(head.logits.shape[:2]))
+    unit = _unit(e, head.logits)
+    logits = e.reshape(_real(e, head.logits), list(head.logits.shape[:2]))
     request = gs.Variable(CLASS_INPUT, np.dtype(np.int64), ["cam_batch", top])
     default = np.full((1, top), BEST, dtype=np.int64)
     index = e.where(e.less(request, 0), _best(e, logits, top), request)
@@ -62,6 +66,8 @@ def emit_class_targets(e: Emitter, head: Head, top: int, score: str) -> ClassTar
         dense = cotangent.dense(e) if isinstance(cotangent, OneHot) else cotangent
         rank = len(dense.shape) + len(head.logits.shape) - 2
         cotangent = e.unsqueeze(dense, range(len(dense.shape), rank))
+    if unit is not None:
+        cotangent = e.mul(cotangent.dense(e) if isinstance(cotangent, OneHot) else cotangent, unit)
     return ClassTargets(
         request,
         default,
@@ -70,6 +76,18 @@ def emit_class_targets(e: Emitter, head: Head, top: int, score: str) -> ClassTar
         _picked(e, probabilities, index),
         {head.logits.name: cotangent},
     )
+
+
+def _real(e: Emitter, scores: gs.Tensor) -> gs.Tensor:
+    """Scores as real numbers, which a quantised model may store as integers."""
+    quantization = None if is_float(scores) else quantization_of(scores)
+    return scores if quantization is None else dequantized(e, scores, *quantization)
+
+
+def _unit(e: Emitter, scores: gs.Tensor) -> gs.Tensor | None:
+    """What one step of quantised scores is worth; None for real ones."""
+    quantization = None if is_float(scores) else quantization_of(scores)
+    return None if quantization is None else e.cast(quantization[0], np.float32)
 
 
 def _best(e: Emitter, logits: gs.Tensor, top: int) -> gs.Tensor:

@@ -27,7 +27,7 @@ from graphs import Build
 
 from onnxcam.autodiff import registry
 from onnxcam.autodiff.registry import Rule
-from onnxcam.check import TOLERANCE, check
+from onnxcam.check import check
 from onnxcam.errors import ExecutionError, ModelError
 from onnxcam.graph.emitter import Emitter
 

@@ -12,7 +12,7 @@ from graphs import photo
 from onnxcam import Explanation, Preprocess, Target
 from onnxcam.errors import ImageError, OnnxCamError
 from onnxcam.explanation import normalized
-from onnxcam.files import Saver, write_model
+from onnxcam.files import Saver
 from onnxcam.images import read_image
 
 CAT = Target(285, "Egyptian cat", 9.1, 0.4)
@@ -127,12 +127,3 @@ def test_a_folder_that_cannot_be_made(kind: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ImageError, match="cannot be written"):
         Saver(tmp_path / "file" / "out", [kind]).save(explanation(image="a.png"))
-
-
-def test_a_model_is_written_into_new_folders(tmp_path: Path) -> None:
-    import onnx
-    from builders import classifier
-
-    path = tmp_path / "a" / "b" / "m.onnx"
-    write_model(path, classifier())
-    assert onnx.load(path) == classifier()

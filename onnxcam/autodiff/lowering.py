@@ -28,20 +28,26 @@ class Lowering:
     lower: Lower
     wrt: tuple[int, ...] | None
     outputs: tuple[int, ...] | None = None
+    ignored: tuple[int, ...] = ()
     quantizing: bool = False
     kind: str = field(default="lowering", init=False)
 
     def covers(self, i: int) -> bool:
         return self.wrt is None or i in self.wrt
 
-    def pull_back(
-        self, e: Emitter, node: gs.Node, wanted: Sequence[int], dys: Sequence[Cotangent | None]
-    ) -> list[Cotangent | None]:
+    def body(self, e: Emitter, node: gs.Node) -> list[gs.Node]:
+        """What is emitted for a node, its own outputs in place of the tensors that equal them."""
         start = len(e.nodes)
         made = self.lower(e, node)
         tensors = [made] if isinstance(made, gs.Tensor) else made
-        own = {t.name: y for t, y in zip(tensors, node.outputs, strict=False) if t is not None}
-        body = [_renamed(each, own) for each in e.nodes[start:]]
+        pairs = zip(tensors, node.outputs, strict=False)
+        own = {t.name: y for t, y in pairs if t is not None and y.name and y.shape is not None}
+        return [_renamed(each, own) for each in e.nodes[start:]]
+
+    def pull_back(
+        self, e: Emitter, node: gs.Node, wanted: Sequence[int], dys: Sequence[Cotangent | None]
+    ) -> list[Cotangent | None]:
+        body = self.body(e, node)
         seeds = {y.name: dy for y, dy in zip(node.outputs, dys, strict=True) if dy is not None}
         sources = [node.inputs[i].name for i in wanted]
         found = pull_back(e, body, seeds, dict.fromkeys(sources))
@@ -67,19 +73,21 @@ def lowering(
     *ops: str,
     wrt: Iterable[int] | None = None,
     outputs: Iterable[int] | None = None,
+    ignored: Iterable[int] = (),
     domain: str = "",
     quantizing: bool = False,
 ) -> Callable[[Lower], Lower]:
     """Register the lowering of some operators.
 
     `wrt` are the inputs, `outputs` the outputs that a derivative flows through (None: all);
-    `quantizing` says that integer outputs stand for real numbers.
+    with respect to the inputs `ignored` it is zero; `quantizing` says that integer outputs stand for real numbers.
     """
 
     def decorated(lower: Lower) -> Lower:
         inputs = None if wrt is None else tuple(wrt)
         through = None if outputs is None else tuple(outputs)
-        register(Lowering(lower, inputs, through, quantizing), ops, domain)
+        found = Lowering(lower, inputs, through, tuple(ignored), quantizing)
+        register(found, ops, domain)
         return lower
 
     return decorated

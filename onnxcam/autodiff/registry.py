@@ -25,8 +25,8 @@ class Derivative(Protocol):
     """How cotangents pass an operator.
 
     `kind` is what documents call it. `outputs` are the outputs through which a derivative flows
-    (None: all), `quantizing` says that integer outputs stand for real numbers, so that it flows
-    through them too.
+    (None: all), `ignored` the inputs with respect to which it is zero. `quantizing` says that
+    integer outputs stand for real numbers, so that it flows through them too.
     """
 
     @property
@@ -34,6 +34,9 @@ class Derivative(Protocol):
 
     @property
     def outputs(self) -> tuple[int, ...] | None: ...
+
+    @property
+    def ignored(self) -> tuple[int, ...]: ...
 
     @property
     def quantizing(self) -> bool: ...
@@ -55,6 +58,7 @@ class Rule:
     wrt: tuple[int, ...] | None
     takes_one_hot: bool
     outputs: tuple[int, ...] | None = None
+    ignored: tuple[int, ...] = ()
     quantizing: bool = field(default=False, init=False)
     kind: str = field(default="rule", init=False)
 
@@ -88,15 +92,20 @@ def vjp(
     *ops: str,
     wrt: Iterable[int] | None = (0,),
     outputs: Iterable[int] | None = None,
+    ignored: Iterable[int] = (),
     domain: str = "",
     takes_one_hot: bool = False,
 ) -> Callable[[Vjp], Vjp]:
-    """Register the vjp of some operators with respect to the inputs `wrt` (None: all)."""
+    """Register the vjp of some operators with respect to the inputs `wrt` (None: all).
+
+    `outputs` are those through which it flows (None: all); with respect to the inputs `ignored`
+    it is zero.
+    """
 
     def decorated(rule: Vjp) -> Vjp:
         inputs = None if wrt is None else tuple(wrt)
         through = None if outputs is None else tuple(outputs)
-        register(Rule(rule, inputs, takes_one_hot, through), ops, domain)
+        register(Rule(rule, inputs, takes_one_hot, through, tuple(ignored)), ops, domain)
         return rule
 
     return decorated

@@ -37,7 +37,7 @@ def find_path(nodes: Sequence[gs.Node], wrt: Iterable[str], of: Iterable[str]) -
     reached = set(wrt)
     forward: list[gs.Node] = []
     for node in nodes:
-        if is_zero(node) or not any(t.name in reached for t in operands(node)):
+        if is_zero(node) or not _wanted(node, reached):
             continue
         forward.append(node)
         reached.update(t.name for t in _carrying(node, reached))
@@ -47,8 +47,17 @@ def find_path(nodes: Sequence[gs.Node], wrt: Iterable[str], of: Iterable[str]) -
         if not any(t.name in needed for t in node.outputs):
             continue
         path.append(node)
-        needed.update(t.name for t in operands(node) if t.name in reached)
+        read = operands(node)
+        needed.update(read[i].name for i in _wanted(node, reached))
     return Path(path[::-1], reached & needed)
+
+
+def _wanted(node: gs.Node, reached: set[str]) -> list[int]:
+    """Positions of the operands that a derivative flows to."""
+    derivative = derivative_of(node)
+    ignored = derivative.ignored if derivative is not None else ()
+    read = enumerate(operands(node))
+    return [i for i, x in read if x.name in reached and i not in ignored]
 
 
 def _carrying(node: gs.Node, reached: set[str]) -> list[gs.Tensor]:
@@ -89,7 +98,7 @@ def pull_back(
         derivative = derivative_of(node)
         assert derivative is not None  # _require_derivatives saw to it
         read = operands(node)
-        wanted = [i for i, x in enumerate(read) if x.name in path.reached]
+        wanted = _wanted(node, path.reached)
         found = derivative.pull_back(e, in_single_precision(e, node, path.reached), wanted, dys)
         for i, dx in zip(wanted, found, strict=True):
             if dx is not None:
@@ -115,7 +124,7 @@ def missing_derivatives(path: Path) -> list[gs.Node]:
 
     def has_one(node: gs.Node) -> bool:
         derivative = derivative_of(node)
-        wanted = (i for i, x in enumerate(operands(node)) if x.name in path.reached)
+        wanted = _wanted(node, path.reached)
         return derivative is not None and all(derivative.covers(i) for i in wanted)
 
     return [node for node in path.nodes if not has_one(node)]

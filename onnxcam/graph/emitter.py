@@ -153,7 +153,8 @@ class Emitter:
         key = (x.name, np.dtype(dtype))
         if key not in self._casts:
             to = _elem_type(np.dtype(dtype))
-            self._casts[key] = self.op("Cast", x, shape=list(x.shape), dtype=key[1], to=to)
+            shape = None if x.shape is None else list(x.shape)
+            self._casts[key] = self.op("Cast", x, shape=shape, dtype=key[1], to=to)
         return self._casts[key]
 
     # -- shapes -------------------------------------------------------------------------------

@@ -9,9 +9,13 @@ import onnx_graphsurgeon as gs
 from onnxcam.errors import ModelError
 from onnxcam.graph.network import Network, is_float, producer
 
-ACTIVATIONS = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}
+ACTIVATIONS = {
+    "Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid",
+    "QLinearSoftmax": "softmax", "QLinearSigmoid": "sigmoid",
+}  # fmt: skip
 
 _TRANSPARENT = ("Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze")
+_TRANSPARENT += ("QuantizeLinear", "DequantizeLinear")
 _DECISIONS = ("ArgMax", "TopK")
 
 
@@ -20,7 +24,7 @@ class Head:
     """The scores that a model gives its classes.
 
     `logits` and `probabilities` are (N, classes) tensors, axes of length 1 behind them allowed;
-    `probabilities` is None when the model gives bare logits. `kind` is "softmax", "log_softmax",
+    The logits may be quantised; `probabilities` is None when the model gives bare logits. `kind` is "softmax", "log_softmax",
     "sigmoid" (several independent classes, or one) or "logits".
     """
 
@@ -58,6 +62,20 @@ def find_head(network: Network) -> Head:
     )
 
 
+def explained_tensors(network: Network) -> list[gs.Tensor]:
+    """What a heatmap can be about: the logits, or all float outputs where there are no classes.
+
+    Raises `ModelError` when there is no float output.
+    """
+    try:
+        return [find_head(network).logits]
+    except ModelError:
+        floats = [tensor for tensor in network.graph.outputs if is_float(tensor)]
+        if not floats:
+            raise
+        return floats
+
+
 def _is_scores(tensor: gs.Tensor) -> bool:
     shape = tensor.shape
     if shape is None or len(shape) < 2 or not isinstance(shape[1], int):
@@ -76,11 +94,12 @@ def _before_decision(tensor: gs.Tensor) -> gs.Tensor:
 
 def _step_back(tensor: gs.Tensor) -> Head:
     """The head that ends in `tensor`: past what changes no score, then past one activation."""
-    last = tensor
-    node = producer(last)
+    probabilities = tensor
+    node = producer(tensor)
     while node is not None and node.op in _TRANSPARENT and _is_scores(node.inputs[0]):
-        last = node.inputs[0]
-        node = producer(last)
+        if is_float(node.inputs[0]):
+            probabilities = node.inputs[0]
+        node = producer(node.inputs[0])
     if node is not None and node.op in ACTIVATIONS and _is_scores(node.inputs[0]):
-        return Head(node.inputs[0], last, ACTIVATIONS[node.op])
+        return Head(node.inputs[0], probabilities, ACTIVATIONS[node.op])
     return Head(tensor, None, "logits")

@@ -15,6 +15,9 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from onnxcam.graph.contrib_shapes import infer_contributed
+from onnxcam.graph.interpret_bodies import infer_outputs
+
 LARGEST_VALUE = 4096
 """Arrays above this many elements are not followed: shape arithmetic is small."""
 
@@ -52,6 +55,9 @@ def interpret(
         computed = _compute(node, attrs, opsets[""], types, values)
         if computed is not None:
             _learn(node.output[0], computed, types, values)
+        elif node.op_type in ("If", "Loop"):
+            types.update(_infer(node, model, opsets, types, values))
+            types.update(infer_outputs(node, model, types, values, interpret))
         else:
             types.update(_infer(node, model, opsets, types, values))
     return types, values
@@ -84,7 +90,7 @@ def _infer(
     try:
         schema = onnx.defs.get_schema(node.op_type, opsets.get(node.domain, 1), node.domain)
         data = {name: numpy_helper.from_array(values[name]) for name in used if name in values}
-        return dict(
+        found = dict(
             onnx.shape_inference.infer_node_outputs(
                 schema,
                 node,
@@ -94,8 +100,24 @@ def _infer(
                 ir_version=model.ir_version,
             )
         )
+        return found | _kept_rank(node, types, found)
     except _REFUSALS:
+        return infer_contributed(node, types, values)
+
+
+def _kept_rank(
+    node: onnx.NodeProto, types: dict[str, onnx.TypeProto], found: dict[str, onnx.TypeProto]
+) -> dict[str, onnx.TypeProto]:
+    """The input's rank, where onnx says nothing because axes or sizes are not known yet."""
+    keeps = all(a.i for a in node.attribute if a.name == "keepdims")
+    reduces = node.op_type.startswith("Reduce") and keeps
+    if not reduces and node.op_type not in ("CenterCropPad", "MaxUnpool"):
         return {}
+    x, y = types[node.input[0]].tensor_type, found[node.output[0]].tensor_type
+    if y.HasField("shape") or not x.HasField("shape"):
+        return {}
+    unknown = [None] * len(x.shape.dim)
+    return {node.output[0]: onnx.helper.make_tensor_type_proto(x.elem_type, unknown)}
 
 
 def _compute(

@@ -11,8 +11,10 @@ import onnx_graphsurgeon as gs
 
 from onnxcam.errors import LayerError, ModelError, nearest
 from onnxcam.graph.features import FeatureMap, as_feature_map
-from onnxcam.graph.head import find_head
-from onnxcam.graph.network import Network, is_float, operands, producer
+from onnxcam.graph.head import explained_tensors
+from onnxcam.graph.network import Network, operands, producer
+from onnxcam.graph.plain import plain_inputs, plain_op
+from onnxcam.graph.quantized import is_real
 from onnxcam.graph.roles import follow_roles
 
 LayerSpec = str | int | None
@@ -75,10 +77,10 @@ def rank_layers(network: Network) -> list[TargetLayer]:
         t.name: features
         for node in path
         for t in node.outputs
-        if (features := as_feature_map(t, roles.get(t.name))) is not None
+        if is_real(t) and (features := as_feature_map(t, roles.get(t.name))) is not None
     }
     makers = {t.name: node for node in path for t in node.outputs}
-    named = [name for name in maps if makers[name].op not in _MOVES | _LINEAR]
+    named = [name for name in maps if plain_op(makers[name]) not in _MOVES | _LINEAR]
     if not named:
         raise ModelError(
             "no layer between picture and score is spatial, so there is nothing to draw a heatmap "
@@ -134,8 +136,8 @@ def _target_layer(network: Network, index: int, features: FeatureMap, trunk: boo
 
 
 def _picture_to_score(network: Network) -> list[gs.Node]:
-    """Nodes between the inputs and the logits, in file order."""
-    needed = {find_head(network).logits.name}
+    """Nodes between the inputs and the scores, in file order."""
+    needed = {tensor.name for tensor in explained_tensors(network)}
     path: list[gs.Node] = []
     for node in reversed(network.graph.nodes):
         if any(t.name in needed for t in node.outputs):
@@ -154,7 +156,7 @@ def _trunk(path: list[gs.Node]) -> set[str]:
     alive: set[str] = set()
     trunk: set[str] = set()
     for position, node in enumerate(path):
-        alive.update(t.name for t in node.outputs if t.name in last_use and is_float(t))
+        alive.update(t.name for t in node.outputs if t.name in last_use and is_real(t))
         alive = {name for name in alive if last_use[name] > position}
         if len(alive) == 1:
             trunk |= alive
@@ -181,7 +183,7 @@ def _automatic(
 
 def _made_by(features: FeatureMap) -> str:
     node = producer(features.tensor)
-    return "" if node is None else str(node.op)
+    return "" if node is None else plain_op(node)
 
 
 def _before_last_attention(
@@ -189,10 +191,11 @@ def _before_last_attention(
 ) -> str | None:
     """What the last attention's values are projected from: its normalised input."""
     for node in reversed(path):
-        if node.op == "Attention":
-            values = node.inputs[2]
-        elif node.op == "MatMul" and all(t.name in network.varying for t in node.inputs):
-            values = node.inputs[1]
+        inputs = plain_inputs(node)
+        if node.op in ("Attention", "MultiHeadAttention") and len(inputs) > 2:
+            values = inputs[2] if inputs[2].name in network.varying else inputs[0]
+        elif plain_op(node) == "MatMul" and all(t.name in network.varying for t in inputs):
+            values = inputs[1]
         else:
             continue
         while (source := _projected_from(network, values)) is not None:
@@ -206,12 +209,13 @@ def _projected_from(network: Network, tensor: gs.Tensor) -> gs.Tensor | None:
     node = producer(tensor)
     if node is None:
         return None
-    varying = [t for t in node.inputs if t.name in network.varying]
-    if node.op in _MOVES | _LINEAR and varying:
-        return varying[0] if node.op in _MOVES or len(varying) == 1 else None
-    if node.op in ("Add", "Mul") and len(varying) == 1:
+    op = plain_op(node)
+    varying = [t for t in plain_inputs(node) if t.name in network.varying]
+    if op in _MOVES | _LINEAR and varying:
+        return varying[0] if op in _MOVES or len(varying) == 1 else None
+    if op in ("Add", "Mul") and len(varying) == 1:
         maker = producer(varying[0])
-        if maker is not None and maker.op in _MOVES | _LINEAR:
+        if maker is not None and plain_op(maker) in _MOVES | _LINEAR:
             return varying[0]
     return None
 
@@ -239,7 +243,7 @@ def _inside_scope(network: Network, pattern: re.Pattern[str]) -> list[str]:
         for name, scopes in network.scopes.items()
         if any(pattern.fullmatch(scope) for scope in scopes)
         and name in network.tensors
-        and is_float(network.tensors[name])
+        and is_real(network.tensors[name])
     ]
 
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 
 from onnxcam.errors import ModelError
+from onnxcam.graph.external import (
+    LARGEST_MESSAGE,
+    attach,
+    completed,
+    is_external,
+    places,
+    size_in_bytes,
+    tensors_of,
+)
 
 _STANDARD = ("", "ai.onnx")
 
@@ -17,11 +26,12 @@ ModelSource = str | os.PathLike[str] | onnx.ModelProto
 
 
 def load(model: ModelSource) -> onnx.ModelProto:
-    """Read a model with all its weights.
+    """Read a model.
 
-    `model` is a path or an `onnx.ModelProto`; a proto is returned as it is, never changed.
+    `model` is a path or an `onnx.ModelProto`; a proto is returned as it is, never changed. Large
+    weights in files of their own stay there (`onnxcam.graph.external`).
     Raises `ModelError` when the file is missing, is not ONNX, is cut short, or when a file of
-    external data is missing.
+    external data is missing or too short.
     """
     return load_with_file(model)[0]
 
@@ -30,6 +40,8 @@ def load_with_file(model: ModelSource) -> tuple[onnx.ModelProto, Path | None]:
     """The same, and the one file that holds all of the model, None where there is no such file."""
     if isinstance(model, onnx.ModelProto):
         _require_graph(model, "the given ModelProto")
+        _require_size(model)
+        places(model)
         return model, None
     path = Path(model)
     if not os.path.exists(path):  # Path.exists() raises for a name that is too long
@@ -46,11 +58,7 @@ def load_with_file(model: ModelSource) -> tuple[onnx.ModelProto, Path | None]:
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from None
     _require_graph(proto, str(path))
-    locations = sorted(set(_external_locations(proto.graph)))
-    if not locations:
-        return proto, path
-    _load_external_data(proto, path, locations)
-    return proto, None
+    return proto, None if attach(proto, path) else path
 
 
 def _require_graph(proto: onnx.ModelProto, name: str) -> None:
@@ -73,38 +81,15 @@ def _require_text(proto: onnx.ModelProto, name: str) -> None:
         raise ModelError(f"{name}: the name {wrong!r} in it is no UTF-8 text; rename it")
 
 
-def _load_external_data(proto: onnx.ModelProto, path: Path, locations: list[str]) -> None:
-    for location in locations:
-        if not (path.parent / location).is_file():
-            raise ModelError(
-                f"{path}: its weights are in '{location}', which is missing; "
-                f"put that file beside the model"
-            )
-    try:
-        onnx.load_external_data_for_model(proto, str(path.parent))
-    except (OSError, ValueError, onnx.checker.ValidationError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"{path}: its external data cannot be read ({reason})") from None
-
-
-def tensors_of(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    """Every tensor stored in a graph: initializers and node attributes, subgraphs included."""
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-            if attribute.HasField("g"):
-                yield from tensors_of(attribute.g)
-            for subgraph in attribute.graphs:
-                yield from tensors_of(subgraph)
-
-
-def _external_locations(graph: onnx.GraphProto) -> Iterator[str]:
-    for tensor in tensors_of(graph):
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            yield from (entry.value for entry in tensor.external_data if entry.key == "location")
+def _require_size(proto: onnx.ModelProto) -> None:
+    """protobuf can hold more in memory than it can write."""
+    inside = (tensor for tensor in tensors_of(proto.graph) if not is_external(tensor))
+    if sum(map(size_in_bytes, inside)) > LARGEST_MESSAGE:
+        raise ModelError(
+            "the given ModelProto holds more than 2 GB, which nothing can read in one piece; give "
+            "the path of the model with its external data, or write it so: "
+            "onnx.save(model, path, save_as_external_data=True)"
+        )
 
 
 OLDEST_OPSET = 11
@@ -122,13 +107,37 @@ def modernized(model: onnx.ModelProto) -> onnx.ModelProto:
     from onnx import version_converter  # rarely needed
 
     try:
-        return version_converter.convert_version(model, OLDEST_OPSET)
+        converted = version_converter.convert_version(completed(model), OLDEST_OPSET)
     except Exception as error:  # the converter raises whatever its C++ throws
         reason = " ".join(str(error).split())[:200]
         raise ModelError(
             f"the model uses opset {opset}, and onnx cannot convert it to {OLDEST_OPSET} "
             f"({reason}); export it again with a newer opset"
         ) from None
+    _keep_coordinates(converted.graph)
+    return converted
+
+
+def _keep_coordinates(graph: onnx.GraphProto) -> None:
+    """Say what `Upsample` and `Resize` meant before opset 11, which onnx's converter leaves out.
+
+    Position i came from i / scale: its nearest was the one before it, and the one behind it where
+    a picture gets smaller (stored scales tell).
+    """
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant":
+            stored.update((node.output[0], a.t) for a in node.attribute if a.name == "value")
+    for node in graph.node:
+        if node.op_type == "Resize":
+            known = stored.get(node.input[2])
+            scales = np.ones(1) if known is None else onnx.numpy_helper.to_array(known)
+            smaller = bool((scales < 1).any() and not (scales > 1).any())
+            meant = {
+                "coordinate_transformation_mode": "asymmetric",
+                "nearest_mode": "ceil" if smaller else "floor",
+            }
+            node.attribute.extend(onnx.helper.make_attribute(k, v) for k, v in meant.items())
 
 
 def with_picture_size(

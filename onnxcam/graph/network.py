@@ -9,9 +9,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
+from onnx_graphsurgeon.ir.tensor import LazyValues
 
 from onnxcam.errors import ModelError, OnnxCamError, one_line
+from onnxcam.graph.external import detached, size_in_bytes, values
 from onnxcam.graph.load import ModelSource, load_with_file, modernized
+from onnxcam.graph.nchwc import unblocked
+from onnxcam.graph.sequences import without_sequences
 from onnxcam.graph.shapes import Facts
 
 
@@ -27,7 +31,7 @@ class Network:
         path = None if isinstance(model, onnx.ModelProto) else Path(model)
         state = _state(path)
         loaded, file = load_with_file(model)
-        self.proto: onnx.ModelProto = modernized(loaded)
+        self.proto: onnx.ModelProto = without_sequences(unblocked(modernized(loaded)))
         self._file = file if self.proto is loaded else None
         self._file_state = state
         gs.logger.G_LOGGER.severity = gs.logger.G_LOGGER.CRITICAL
@@ -40,8 +44,13 @@ class Network:
         except Exception as error:  # what a damaged file does to onnx and protobuf has no bounds
             raise ModelError(f"the model is damaged: {one_line(error)}") from error
         self.tensors: dict[str, gs.Tensor] = self.graph.tensors()
+        for node in self.graph.nodes:
+            if node.op == "Constant" and "value" in node.attrs:
+                _read_with_care(node.attrs["value"])
         for name, tensor in self.tensors.items():
-            if isinstance(tensor, gs.Variable):
+            if isinstance(tensor, gs.Constant):
+                _read_with_care(tensor)
+            else:
                 info = found.get(name)
                 tensor.shape = info.shape if info else None
                 tensor.dtype = info.dtype if info else None
@@ -58,7 +67,16 @@ class Network:
             data = self._file.read_bytes() if _state(self._file) == state else b""
             if len(data) == state[0]:
                 return data
-        return self.proto.SerializeToString()
+        return self._detached[0].SerializeToString()
+
+    @property
+    def folder(self) -> Path | None:
+        """Where external data that `serialized` speaks of are; None where there are none."""
+        return self._detached[1]
+
+    @cached_property
+    def _detached(self) -> tuple[onnx.ModelProto, Path | None]:
+        return detached(self.proto)
 
     @property
     def opset(self) -> int:
@@ -107,6 +125,26 @@ class Network:
         """What a run must be fed: graph inputs that are no stored weights."""
         stored = {tensor.name for tensor in self.proto.graph.initializer}
         return [tensor for tensor in self.graph.inputs if tensor.name not in stored]
+
+
+class _Stored(LazyValues):
+    """Stored values of any type, in the model or outside, read when they are asked for."""
+
+    def __init__(self, tensor: onnx.TensorProto) -> None:
+        self.tensor = tensor
+        self.shape = list(tensor.dims)
+        self.dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
+        self.nbytes = size_in_bytes(tensor)
+
+    def load(self) -> np.ndarray:
+        return values(self.tensor)
+
+
+def _read_with_care(tensor: gs.Constant) -> None:
+    """onnx-graphsurgeon itself knows neither external data nor all element types."""
+    lazy = tensor._values
+    if isinstance(lazy, LazyValues) and isinstance(lazy.tensor, onnx.TensorProto):
+        tensor.values = _Stored(lazy.tensor)
 
 
 def _state(path: Path | None) -> tuple[int, int, int] | None:

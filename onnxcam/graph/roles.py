@@ -16,6 +16,7 @@ from onnxcam.graph.axes import matching_axes
 from onnxcam.graph.dims import Shape
 from onnxcam.graph.network import Network
 from onnxcam.graph.picture import find_image_input
+from onnxcam.graph.plain import plain_inputs, plain_op
 
 SPATIAL = {3: "W", 4: "HW", 5: "DHW"}
 """Spatial axes of a channels-first tensor, by its rank."""
@@ -63,31 +64,32 @@ def follow_roles(network: Network) -> dict[str, Roles]:
 
 def _through(network: Network, node: gs.Node, roles: dict[str, Roles]) -> Roles | None:
     shape = list(node.outputs[0].shape)
-    if node.op in _CHANNELS_FIRST or node.op.startswith(("Conv", "QLinearConv")):
+    op, inputs = plain_op(node), plain_inputs(node)
+    if op in _CHANNELS_FIRST and not node.attrs.get("channels_last", 0):
         return Roles("NC" + SPATIAL[len(shape)]) if len(shape) in SPATIAL else None
-    known = next((roles[t.name] for t in node.inputs if t.name in roles), None)
+    known = next((roles[t.name] for t in inputs if t.name in roles), None)
     if known is None:
         return None
-    x = next(t for t in node.inputs if t.name in roles)
-    if node.op == "Transpose":
+    x = next(t for t in inputs if t.name in roles)
+    if op == "Transpose":
         perm = node.attrs.get("perm", range(len(shape))[::-1])
         return replace(known, letters="".join(known.letters[axis] for axis in perm))
-    if node.op in _RESHAPES:
+    if op in _RESHAPES:
         return _reshaped(known, list(x.shape), shape)
-    if node.op in _REDUCTIONS:
+    if op in _REDUCTIONS:
         return _reduced(network, node, known, len(shape))
-    if node.op == "Gather":
+    if op == "Gather":
         return _gathered(node, known, len(shape))
-    if node.op == "Slice":
+    if op == "Slice":
         return _sliced(network, node, known, list(x.shape), shape)
-    if node.op == "Concat":
-        return _concatenated(node, known, roles)
-    if node.op in ("MatMul", "Gemm"):
-        return _projected(network, node, known, len(shape))
-    if node.op in ("Split", "Pad", "Resize", "Upsample", "Expand"):
+    if op == "Concat":
+        return _concatenated(node, inputs, known, roles)
+    if op in ("MatMul", "Gemm"):
+        return _projected(network, inputs, known, len(shape))
+    if op in ("Split", "Pad", "Resize", "Upsample", "Expand"):
         return known if len(known.letters) == len(shape) else None
     # Element by element: of the operands that have the output's shape, the best known one.
-    alike = [t for t in node.inputs if t.name in roles and list(t.shape or []) == shape]
+    alike = [t for t in inputs if t.name in roles and list(t.shape or []) == shape]
     if alike:
         return max((roles[t.name] for t in alike), key=_known_letters)
     return known if len(known.letters) == len(shape) and None in shape else None
@@ -163,17 +165,19 @@ def _sliced(network: Network, node: gs.Node, known: Roles, x: Shape, y: Shape) -
     return replace(known, prefix=prefix, suffix=suffix)
 
 
-def _concatenated(node: gs.Node, known: Roles, roles: dict[str, Roles]) -> Roles | None:
+def _concatenated(
+    node: gs.Node, inputs: list[gs.Tensor], known: Roles, roles: dict[str, Roles]
+) -> Roles | None:
     axis = node.attrs["axis"] % len(known.letters)
     if known.letters[axis] != "T":
         return known
-    tiled = [k for k, t in enumerate(node.inputs) if "T" in roles.get(t.name, Roles("")).letters]
+    tiled = [k for k, t in enumerate(inputs) if "T" in roles.get(t.name, Roles("")).letters]
     if len(tiled) != 1:
         return None
-    sizes = [t.shape[axis] for t in node.inputs]
+    sizes = [t.shape[axis] for t in inputs]
     if not all(isinstance(size, int) for k, size in enumerate(sizes) if k != tiled[0]):
         return None
-    own = roles[node.inputs[tiled[0]].name]
+    own = roles[inputs[tiled[0]].name]
     return replace(
         own,
         prefix=own.prefix + sum(sizes[: tiled[0]]),
@@ -181,9 +185,11 @@ def _concatenated(node: gs.Node, known: Roles, roles: dict[str, Roles]) -> Roles
     )
 
 
-def _projected(network: Network, node: gs.Node, known: Roles, rank: int) -> Roles | None:
+def _projected(
+    network: Network, inputs: list[gs.Tensor], known: Roles, rank: int
+) -> Roles | None:
     """A linear layer mixes channels only; a product of two activations mixes anything."""
-    if rank != len(known.letters) or node.inputs[1].name in network.varying:
+    if rank != len(known.letters) or inputs[1].name in network.varying:
         return None
     return replace(known, letters=known.letters[:-1] + "C") if known.letters[-1] == "C" else None
 

@@ -17,6 +17,7 @@ import numpy as np
 import onnx
 
 from onnxcam.errors import ModelError
+from onnxcam.graph.contrib_shapes import name_apart
 from onnxcam.graph.dims import Dim, Shape
 from onnxcam.graph.interpret import interpret
 
@@ -136,6 +137,10 @@ def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
             copy = graph.node.add()
             copy.CopyFrom(node)
             copy.ClearField("metadata_props")
+            if copy.op_type == "STFT" and not copy.attribute:
+                # The default is 1, though onnx infers as if it were 0.
+                copy.attribute.append(onnx.helper.make_attribute("onesided", 1))
+    name_apart(skeleton)
     return skeleton
 
 

@@ -143,8 +143,8 @@ def model_of(case: Case, dtype: Any = np.float32, dynamic: tuple[int, ...] = ())
     opset = helper.make_opsetid("", case.opset)
     model = helper.make_model(graph, opset_imports=[opset], ir_version=10)
     inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph.output[0]
-    if not inferred.type.tensor_type.HasField("shape"):  # onnx knows no shape: like the first input
-        inferred.type.CopyFrom(inputs[0].type)
+    if not inferred.type.tensor_type.elem_type:  # onnx knows nothing: of the first input's type
+        inferred.type.tensor_type.elem_type = inputs[0].type.tensor_type.elem_type
     model.graph.output[0].CopyFrom(inferred)
     return model
 
@@ -190,7 +190,10 @@ def graph_model(
     return model
 
 
-def session_of(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+def session_of(model: onnx.ModelProto) -> onnxruntime.InferenceSession | ReferenceEvaluator:
+    """What runs a model: ONNX Runtime, the reference evaluator beyond the opsets it knows."""
+    if max(opset.version for opset in model.opset_import if not opset.domain) > NEWEST:
+        return ReferenceEvaluator(model)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3

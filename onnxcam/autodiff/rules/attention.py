@@ -1,98 +1,128 @@
-"""Scaled dot-product attention as one operator (opset 23 on)."""
+"""Scaled dot-product attention as one operator (opset 23 on), taken apart."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.cotangent import full
-from onnxcam.autodiff.registry import vjp
-from onnxcam.errors import UnsupportedOperatorError
-from onnxcam.graph.dims import is_static
+from onnxcam.autodiff.lowering import lowering
+from onnxcam.autodiff.rules.heads import merge_heads, repeat_heads, split_heads
+from onnxcam.autodiff.rules.positions import positions
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.network import describe
+
+LOWEST = -1e30
+"""In place of minus infinity: no weight behind the softmax, and no NaN in a masked row."""
 
 
-@vjp("Attention", wrt=(0, 1, 2))
-def attention(e: Emitter, node: gs.Node, i: int, *dys: gs.Tensor | None) -> gs.Tensor:
-    """y = P V, P = softmax(scale Q K^T + mask), computed again.
+@lowering("Attention", wrt=(0, 1, 2, 3, 4, 5))
+def attention(e: Emitter, node: gs.Node) -> list[gs.Tensor | None]:
+    """y = P V, P = softmax(softcap(scale Q K^T) + bias); the bias says who attends to whom.
 
-    dV = P^T dy, dS = P (dy V^T - sum(P dy V^T)), dQ = scale dS K, dK = scale dS^T Q.
+    The outputs behind y are keys and values with the past in front, and, by the node's mode, the
+    scores, those with softcap, those with bias too, or P.
     """
-    _require_plain(node, dys)
-    dy = dys[0]
-    assert dy is not None
-    heads = node.attrs.get("q_num_heads")
-    q, k, v = (_by_head(e, t, heads) for t in node.inputs[:3])
-    dy = _by_head(e, full(e, dy, node.outputs[0]), heads)
+    packed = len(node.inputs[0].shape) == 3
+    q, k, v, mask, past_key, past_value, lengths = _inputs(node)
+    if packed:
+        heads = (node.attrs["q_num_heads"], *[node.attrs["kv_num_heads"]] * 2)
+        q, k, v = (split_heads(e, t, number) for t, number in zip((q, k, v), heads, strict=True))
+    if past_key.name:
+        k, v = e.concat([past_key, k], -2), e.concat([past_value, v], -2)
+    present = [e.unary("Identity", t) for t in (k, v)]
+    k, v = (repeat_heads(e, t, q.shape[1]) for t in present)
     scale = node.attrs.get("scale") or 1 / math.sqrt(q.shape[-1])
-    p = _probabilities(e, node, q, k, scale)
-    if i == 2:
-        dx = e.matmul(_swapped(e, p), dy)
-    else:
-        dp = e.matmul(dy, _swapped(e, v))
-        total = e.reduce("ReduceSum", e.mul(dp, p), [-1])
-        ds = e.mul(e.mul(p, e.sub(dp, total)), scale)
-        dx = e.matmul(ds, k) if i == 0 else e.matmul(_swapped(e, ds), q)
-    return _merged(e, dx) if len(node.inputs[i].shape) == 3 else dx
+    scores = e.mul(e.matmul(q, e.transpose(k, (1, 0))), float(scale))
+    capped = _softcapped(e, scores, node.attrs.get("softcap", 0.0))
+    bias = _bias(e, node, q, k, mask, past_key, lengths)
+    biased = capped
+    if bias is not None:
+        finite = e.op("Max", bias, e.constant(LOWEST, bias.dtype), shape=list(bias.shape))
+        biased = e.add(capped, finite)
+    p = e.unary("Softmax", biased, axis=-1)
+    if bias is not None:  # a row in which nobody is attended to is zero
+        attended = e.greater(e.reduce("ReduceMax", bias, [-1]), -math.inf)
+        p = e.where(attended, p, 0)
+    y = e.matmul(p, v)
+    modes = (scores, capped, biased, p)
+    shown = modes[node.attrs.get("qk_matmul_output_mode", 0)]
+    return [merge_heads(e, y) if packed else y, *present, e.unary("Identity", shown)]
 
 
-def _require_plain(node: gs.Node, dys: Sequence[gs.Tensor | None]) -> None:
-    used = [t.name for t in node.inputs[4:] if t.name]
-    used += [t.name for t, dy in zip(node.outputs[1:], dys[1:], strict=True) if dy is not None]
-    grouped = node.attrs.get("kv_num_heads") != node.attrs.get("q_num_heads")
-    if len(node.inputs[0].shape) == 4:
-        grouped = node.inputs[0].shape[1] != node.inputs[1].shape[1]
-    if used or grouped or node.attrs.get("softcap", 0.0):
-        raise UnsupportedOperatorError(
-            f"{describe(node)} with a key-value cache, grouped heads or softcap has no "
-            f"derivative here; choose a target layer behind it"
-        )
+def _inputs(node: gs.Node) -> list[gs.Tensor]:
+    """All seven of them, those left out without a name."""
+    return [*node.inputs, *(gs.Variable.empty() for _ in range(7 - len(node.inputs)))]
 
 
-def _swapped(e: Emitter, x: gs.Tensor) -> gs.Tensor:
-    return e.transpose(x, (1, 0))
+def _softcapped(e: Emitter, scores: gs.Tensor, cap: float) -> gs.Tensor:
+    if not cap:
+        return scores
+    return e.mul(e.unary("Tanh", e.mul(scores, 1 / cap)), cap)
 
 
-def _by_head(e: Emitter, x: gs.Tensor, heads: int | None) -> gs.Tensor:
-    """(..., T, heads * D) as (..., heads, T, D); 4-D operands are so already."""
-    if heads is None:
-        return x
-    width = x.shape[-1] // heads
-    sizes = [*(e.dim(x, k - len(x.shape)) for k in range(len(x.shape) - 1)), e.ints(heads, width)]
-    return e.transpose(e.reshape(x, [*x.shape[:-1], heads, width], sizes), (1, 0, 2))
+def _bias(
+    e: Emitter,
+    node: gs.Node,
+    q: gs.Tensor,
+    k: gs.Tensor,
+    mask: gs.Tensor,
+    past_key: gs.Tensor,
+    lengths: gs.Tensor,
+) -> gs.Tensor | None:
+    """What is added to the scores: minus infinity where a query does not attend to a key."""
+    bias = _mask_bias(e, mask, q, k) if mask.name else None
+    for allowed in _allowed(e, node, q, k, past_key, lengths):
+        open_ = e.constant(0, q.dtype) if bias is None else bias
+        bias = e.where(allowed, open_, -math.inf)
+    return bias
 
 
-def _merged(e: Emitter, x: gs.Tensor) -> gs.Tensor:
-    x = e.transpose(x, (1, 0, 2))
-    *front, heads, width = x.shape
-    sizes = [*(e.dim(x, k - len(x.shape)) for k in range(len(front))), e.ints(heads * width)]
-    return e.reshape(x, [*front, heads * width], sizes)
+def _mask_bias(e: Emitter, mask: gs.Tensor, q: gs.Tensor, k: gs.Tensor) -> gs.Tensor:
+    """The mask as a bias, padded to the number of keys."""
+    if mask.dtype == bool:
+        mask = e.where(mask, e.constant(0, q.dtype), -math.inf)
+    size, length = k.shape[-2], mask.shape[-1]
+    if length == size and length is not None:
+        return mask
+    missing = size - length if isinstance(size, int) and isinstance(length, int) else None
+    front = list(mask.shape[:-1])
+    sizes = [e.dim(mask, axis - len(mask.shape)) for axis in range(len(front))]
+    target = e.concat([*sizes, e.sub(e.dim(k, -2), e.dim(mask, -1))], -1)
+    closed = e.constant(-math.inf, mask.dtype)
+    rest = e.op("Expand", closed, target, shape=[*front, missing])
+    return e.op("Concat", mask, rest, shape=[*front, size], axis=len(front))
 
 
-def _probabilities(
-    e: Emitter, node: gs.Node, q: gs.Tensor, k: gs.Tensor, scale: float
-) -> gs.Tensor:
-    scores = e.mul(e.matmul(q, _swapped(e, k)), scale)
-    if len(node.inputs) > 3 and node.inputs[3].name:
-        mask = node.inputs[3]
-        scores = (
-            e.where(mask, scores, _lowest(scores)) if mask.dtype == bool else e.add(scores, mask)
-        )
+def _allowed(
+    e: Emitter,
+    node: gs.Node,
+    q: gs.Tensor,
+    k: gs.Tensor,
+    past_key: gs.Tensor,
+    lengths: gs.Tensor,
+) -> list[gs.Tensor]:
+    """Every condition under which a query attends to a key.
+
+    A query's position is its number plus that of the keys before the block of queries.
+    """
+    at_key = positions(e, k, -2)
+    if lengths.name:
+        lengths = e.unsqueeze(e.cast(lengths, np.int64), [1, 2, 3])
+    found = [e.less(at_key, lengths)] if lengths.name else []
+    left, right = (node.attrs.get(f"{side}_window_size", -1) for side in ("left", "right"))
     if node.attrs.get("is_causal", 0):
-        lengths = [q.shape[-2], k.shape[-2]]
-        if not is_static(lengths):
-            raise UnsupportedOperatorError(
-                f"{describe(node)} is causal over a length that only the run knows, which has "
-                f"no derivative here; fix the model's input size"
-            )
-        scores = e.where(e.constant(np.tril(np.ones(lengths, dtype=bool))), scores, _lowest(scores))
-    return e.unary("Softmax", scores, axis=-1)
-
-
-def _lowest(scores: gs.Tensor) -> float:
-    """In place of minus infinity: no weight behind the softmax, and no NaN in a masked row."""
-    return -6e4 if scores.dtype == np.float16 else -1e30
+        right = 0
+    if left < 0 and right < 0:
+        return found
+    at_query = e.unsqueeze(positions(e, q, -2), [1])
+    if past_key.name:
+        at_query = e.add(at_query, e.dim(past_key, -2))
+    elif lengths.name:
+        at_query = e.add(at_query, e.sub(lengths, e.dim(q, -2)))
+    ahead = e.sub(at_key, at_query)
+    if right >= 0:
+        found.append(e.less(ahead, right + 1))
+    if left >= 0:
+        found.append(e.greater(ahead, -left - 1))
+    return found

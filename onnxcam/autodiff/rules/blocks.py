@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.cotangent import full, sum_over
+from onnxcam.autodiff.cotangent import full, lead, sum_over
 from onnxcam.autodiff.registry import vjp
-from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.dims import Shape
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.network import describe
 
 
 @vjp("DepthToSpace", "SpaceToDepth")
@@ -41,10 +40,7 @@ def tile(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     x, y = node.inputs[0], node.outputs[0]
     repeats = e.network.value(node.inputs[1])
     if repeats is None:
-        raise UnsupportedOperatorError(
-            f"{describe(node)} repeats as often as only the run knows, which has no derivative "
-            f"here; fold the model's constants first"
-        )
+        return _sum_of_all_copies(e, full(e, dy, y), x, node.inputs[1])
     rank = len(x.shape)
     for axis, times in zip(range(-rank, 0), repeats.ravel().tolist(), strict=True):
         if times == 1:
@@ -68,9 +64,47 @@ def _sum_of_copies(e: Emitter, dy: gs.Tensor, axis: int, times: int, x: gs.Tenso
     return e.reduce("ReduceSum", copies, [at - rank - 1], keepdims=False)
 
 
+def _sum_of_all_copies(e: Emitter, dy: gs.Tensor, x: gs.Tensor, repeats: gs.Tensor) -> gs.Tensor:
+    """The same where only the run knows how many they are."""
+    rank = len(x.shape)
+    front = len(dy.shape) - rank
+    dims: Shape = list(dy.shape[:front])
+    sizes = [e.dim(dy, k - len(dy.shape)) for k in range(front)]
+    for axis in range(rank):
+        dims += [None, x.shape[axis]]
+        times = e.op("Gather", repeats, e.ints(axis), shape=[1], axis=0)
+        sizes += [e.cast(times, np.int64), e.dim(x, axis - rank)]
+    copies = e.reshape(dy, dims, sizes)
+    return e.reduce("ReduceSum", copies, range(-2 * rank, 0, 2), keepdims=False)
+
+
 @vjp("Trilu")
 def trilu(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     """The same triangle of dy."""
     whole = full(e, dy, node.outputs[0], [-2, -1])
     upper = node.attrs.get("upper", 1)
     return e.op("Trilu", whole, *node.inputs[1:], shape=list(whole.shape), upper=upper)
+
+
+@vjp("ReverseSequence")
+def reverse_sequence(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    """Reversed again. The operator knows time and batch as the first two axes only."""
+    y = node.outputs[0]
+    rank, leading = len(y.shape), lead(dy, y)
+    dy = full(e, dy, y)
+    moved = e.transpose(dy, [*range(leading, leading + rank), *range(leading)])
+    back = e.op(node.op, moved, node.inputs[1], shape=list(moved.shape), **node.attrs)
+    return e.transpose(back, [*range(rank, rank + leading), *range(rank)])
+
+
+@vjp("CenterCropPad")
+def center_crop_pad(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    """Cropped where it was padded, padded where it was cropped."""
+    x, y = node.inputs[0], node.outputs[0]
+    rank = len(x.shape)
+    axes = [axis % rank - rank for axis in node.attrs.get("axes", range(rank))]
+    dy = full(e, dy, y, axes)
+    sizes = e.concat([e.dim(x, axis) for axis in axes], -1)
+    shape = [x.shape[k] if k in axes else dy.shape[k] for k in range(-rank, 0)]
+    front = dy.shape[: len(dy.shape) - rank]
+    return e.op("CenterCropPad", dy, sizes, shape=[*front, *shape], axes=axes)

@@ -54,6 +54,7 @@ class _Branches:
 
     kind = "control flow"
     outputs = None
+    ignored = ()
     quantizing = False
 
     def covers(self, i: int) -> bool:

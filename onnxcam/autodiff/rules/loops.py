@@ -7,7 +7,7 @@ carries the cotangents of the states, and those of what the body reads from outs
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +44,8 @@ class _Unrolled:
 
     `formals` are the stacks of the body's inputs, in its order, and the inputs from `first_state`
     on are `states` many states. The body's results are `extra` many that count for nothing, the
-    states behind the step, and what is put out, stacked along `written`'s axes.
+    states behind the step, and what is put out, stacked along `written`'s axes. `certain` says that
+    there is at least one step.
     """
 
     body: gs.Graph
@@ -53,6 +54,7 @@ class _Unrolled:
     states: int
     extra: int
     written: list[tuple[int, bool]]
+    certain: bool
 
 
 class _Loops:
@@ -60,6 +62,7 @@ class _Loops:
 
     kind = "control flow"
     outputs = None
+    ignored = ()
     quantizing = False
 
     def covers(self, i: int) -> bool:
@@ -94,7 +97,7 @@ class _Scan(_Loops):
             )
         ]
         kept = _states_of_scan(e, node, read) if states else []
-        loop = _Unrolled(node.attrs["body"], [*kept, *read], 0, states, 0, written)
+        loop = _Unrolled(node.attrs["body"], [*kept, *read], 0, states, 0, written, True)
         return _backwards(e, node, loop, wanted, dense(e, dys), [*range(len(node.inputs))])
 
 
@@ -148,9 +151,16 @@ class _Loop(_Loops):
         )
         formals = [_Stack(stack, 0, False) for stack in made[states:]]
         written = [(0, False)] * (len(node.outputs) - states)
-        loop = _Unrolled(node.attrs["body"], formals, 2, states, 1, written)
+        certain = _runs_for_certain(e, node)
+        loop = _Unrolled(node.attrs["body"], formals, 2, states, 1, written, certain)
         places = [None, None, *range(2, 2 + states)]
         return _backwards(e, node, loop, wanted, dense(e, dys), places)
+
+
+def _runs_for_certain(e: Emitter, node: gs.Node) -> bool:
+    """Whether the trip count and the first condition are known to allow a step."""
+    known = [e.network.value(x) if x.name else np.array(True) for x in node.inputs[:2]]
+    return all(value is not None and bool((value > 0).all()) for value in known)
 
 
 def _require_same_shapes(
@@ -201,24 +211,49 @@ def _backwards(
     for k in range(len(carried), len(start)):  # what is read from outside adds up
         dxs[k] = inner.add(before[k], dxs[k])
     body = close(inner, [*before, *graph.inputs, *d_put_out.values()], dxs)
-
     stacks = [*loop.formals, *put_out.values()]
     d_asked = [loop.formals[k] for k in asked]
-    made = e.several(
-        "Scan",
-        [*start, *(stack.tensor for stack in stacks)],
-        [*(t.shape for t in start), *([*leading, *stack.tensor.shape] for stack in d_asked)],
-        [*(t.dtype for t in start), *(cotangent_dtype(stack.tensor) for stack in d_asked)],
-        body=body,
-        num_scan_inputs=len(stacks),
-        scan_input_axes=[stack.axis for stack in stacks],
-        scan_input_directions=[int(not stack.reverse) for stack in stacks],
-        scan_output_axes=[len(leading) + stack.axis for stack in d_asked],
-        scan_output_directions=[int(not stack.reverse) for stack in d_asked],
-    )
+
+    def steps(e: Emitter) -> list[gs.Variable]:
+        return e.several(
+            "Scan",
+            [*start, *(stack.tensor for stack in stacks)],
+            [*(t.shape for t in start), *([*leading, *stack.tensor.shape] for stack in d_asked)],
+            [*(t.dtype for t in start), *(cotangent_dtype(stack.tensor) for stack in d_asked)],
+            body=body,
+            num_scan_inputs=len(stacks),
+            scan_input_axes=[stack.axis for stack in stacks],
+            scan_input_directions=[int(not stack.reverse) for stack in stacks],
+            scan_output_axes=[len(leading) + stack.axis for stack in d_asked],
+            scan_output_directions=[int(not stack.reverse) for stack in d_asked],
+        )
+
+    made = steps(e) if loop.certain else _if_any(e, loop.formals[0], steps, start)
     order = [*(places[k] for k in carried), *outside, *(places[k] for k in asked)]
     by_operand = dict(zip(order, made, strict=True))
     return [by_operand.get(i) for i in wanted]
+
+
+def _if_any(
+    e: Emitter,
+    stack: _Stack,
+    steps: Callable[[Emitter], list[gs.Variable]],
+    start: Sequence[gs.Tensor],
+) -> list[gs.Variable]:
+    """The steps where there is one in the stack, else what they start from.
+
+    A runtime refuses to scan nothing.
+    """
+    length = e.reshape(e.dim(stack.tensor, stack.axis - len(stack.tensor.shape)), [])
+    some, none = Emitter(e.network, e), Emitter(e.network, e)
+    return e.several(
+        "If",
+        [e.greater(length, 0)],
+        [t.shape for t in start],
+        [t.dtype for t in start],
+        then_branch=close(some, [], steps(some)),
+        else_branch=close(none, [], start),
+    )
 
 
 def _put_out(

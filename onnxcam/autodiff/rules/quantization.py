@@ -8,10 +8,12 @@ off at the end of the integers' range nothing flows, which is how a quantiser ab
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import ml_dtypes
 import numpy as np
-import onnx
 import onnx_graphsurgeon as gs
+from onnx import helper
 
 from onnxcam.autodiff.lowering import lowering
 from onnxcam.autodiff.registry import vjp
@@ -49,20 +51,40 @@ def dequantized(
     return e.mul(x, along(e, scale, len(q.shape), axis))
 
 
+def quantized(
+    e: Emitter,
+    x: gs.Tensor,
+    scale: gs.Tensor,
+    zero_point: gs.Tensor | None,
+    axis: int | None = None,
+    dtype: np.dtype | None = None,
+) -> gs.Tensor:
+    """x / scale + zero_point, cut off where it would round to something out of range.
+
+    The range is that of the zero point's type, unless `dtype` is given.
+    """
+    q = _scaled(e, x, scale, zero_point, axis)
+    low, high = limits(dtype or _type_of(zero_point))
+    bounds = (e.constant(bound, q.dtype) for bound in (low - 0.5, high + 0.5))
+    return e.op("Clip", q, *bounds, shape=list(q.shape))
+
+
 def requantized(
     e: Emitter, x: gs.Tensor, scale: gs.Tensor, zero_point: gs.Tensor | None
 ) -> gs.Tensor:
-    """What a quantised operator stores of its real result: x / scale + zero_point, cut to range.
+    """The same, but whether a value was cut off is read off the stored integers.
 
-    Whether a value was cut off is read off the stored integers: it would cost the operator a
-    second time to see the real one.
+    That saves computing x again, and costs what rounded to the end of the range from inside.
     """
-    dtype = np.dtype(np.uint8) if zero_point is None else zero_point.dtype
     q = _scaled(e, x, scale, zero_point, None)
-    low, high = limits(dtype)
+    low, high = limits(_type_of(zero_point))
     made = e.op(_SATURATE, q, shape=list(q.shape), low=low, high=high)
     made.inputs[0].domain = _OWN_DOMAIN
     return made
+
+
+def _type_of(zero_point: gs.Tensor | None) -> np.dtype:
+    return np.dtype(np.uint8) if zero_point is None else zero_point.dtype
 
 
 def _scaled(
@@ -85,7 +107,7 @@ def along(e: Emitter, parameter: gs.Tensor, rank: int, axis: int | None) -> gs.T
     return e.unsqueeze(value, range(1, rank - axis % rank))
 
 
-def _in_full(e: Emitter, parameter: gs.Tensor, node: gs.Node) -> gs.Tensor:
+def _in_full(e: Emitter, parameter: gs.Tensor | None, node: gs.Node) -> gs.Tensor | None:
     """A parameter of (De)QuantizeLinear with a number a block (opset 21), repeated to x's shape."""
     x, block = node.inputs[0], node.attrs.get("block_size", 0)
     if parameter is None or not block:
@@ -103,6 +125,19 @@ def _in_full(e: Emitter, parameter: gs.Tensor, node: gs.Node) -> gs.Tensor:
     length = x.shape[at]
     whole = e.reshape(repeated, dims, sizes)
     return e.slice(whole, at - rank, 0, length) if isinstance(length, int) else whole
+
+
+def without_stand_ins(nodes: Iterable[gs.Node]) -> list[gs.Node]:
+    """The nodes with the `Clip` that each `Saturate` stands for."""
+    return [_as_clip(node) if node.domain == _OWN_DOMAIN else node for node in nodes]
+
+
+def _as_clip(node: gs.Node) -> gs.Node:
+    bounds = [
+        gs.Constant(f"{node.name}_{key}", np.array(node.attrs[key], np.float32))
+        for key in ("low", "high")
+    ]
+    return gs.Node("Clip", node.name, inputs=[*node.inputs, *bounds], outputs=list(node.outputs))
 
 
 @vjp(_SATURATE, domain=_OWN_DOMAIN)
@@ -127,17 +162,10 @@ for _domain in ("", "com.microsoft"):
         """q = x / scale + zero_point, where it is within the range of the integers."""
         x, scale = node.inputs[:2]
         axis, zero_point = node.attrs.get("axis", 1), given(node, 2)
-        q = _scaled(e, x, _in_full(e, scale, node), _in_full(e, zero_point, node), axis)
-        low, high = limits(_stored_type(node))
-        bounds = (e.constant(bound, q.dtype) for bound in (low - 0.5, high + 0.5))
-        return e.op("Clip", q, *bounds, shape=list(q.shape))
-
-
-def _stored_type(node: gs.Node) -> np.dtype:
-    zero_point, named = given(node, 2), node.attrs.get("output_dtype", 0)
-    if zero_point is not None:
-        return zero_point.dtype
-    return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(named)) if named else np.dtype(np.uint8)
+        named = node.attrs.get("output_dtype", 0) if zero_point is None else 0
+        dtype = helper.tensor_dtype_to_np_dtype(named) if named else _type_of(zero_point)
+        scale, zero_point = _in_full(e, scale, node), _in_full(e, zero_point, node)
+        return quantized(e, x, scale, zero_point, axis, dtype)
 
 
 @lowering("DynamicQuantizeLinear", outputs=(0,), quantizing=True)

@@ -13,7 +13,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.lowering import lowering
-from onnxcam.autodiff.rules.quantization import along, dequantized, given, requantized
+from onnxcam.autodiff.rules.quantization import along, dequantized, given, quantized, requantized
 from onnxcam.graph.dims import Shape
 from onnxcam.graph.emitter import Emitter
 
@@ -30,6 +30,11 @@ def _operand(e: Emitter, node: gs.Node, i: int, axis: int | None = None) -> gs.T
 
 def _stored(e: Emitter, node: gs.Node, y: gs.Tensor, i: int) -> gs.Tensor:
     """What the operator stores of y, by the scale at input i and the zero point at i + 1."""
+    return quantized(e, y, node.inputs[i], given(node, i + 1))
+
+
+def _product(e: Emitter, node: gs.Node, y: gs.Tensor, i: int) -> gs.Tensor:
+    """The same for an operator that costs too much to be computed again."""
     return requantized(e, y, node.inputs[i], given(node, i + 1))
 
 
@@ -69,7 +74,7 @@ for _domain in ("", MICROSOFT):
             unit = e.mul(e.cast(node.inputs[1], np.float32), e.cast(node.inputs[4], np.float32))
             inputs.append(e.mul(e.cast(bias, np.float32), unit))
         y = e.op("Conv", *inputs, shape=_output_shape(node), **_window(node))
-        return _stored(e, node, _as_given(e, y, node), 6)
+        return _product(e, node, _as_given(e, y, node), 6)
 
 
 @lowering("ConvInteger", wrt=(0,), quantizing=True)
@@ -91,7 +96,7 @@ def _shifted(
 @lowering("QLinearMatMul", wrt=(0, 3), quantizing=True)
 def qlinear_matmul(e: Emitter, node: gs.Node) -> gs.Tensor:
     """Scales may be one a row of A and one a column of B."""
-    return _stored(e, node, e.matmul(_operand(e, node, 0, -2), _operand(e, node, 3, -1)), 6)
+    return _product(e, node, e.matmul(_operand(e, node, 0, -2), _operand(e, node, 3, -1)), 6)
 
 
 @lowering("MatMulInteger", wrt=(0, 1), quantizing=True)
@@ -134,7 +139,7 @@ def qgemm(e: Emitter, node: gs.Node) -> gs.Tensor:
     if bias is not None:
         unit = e.mul(e.cast(node.inputs[1], np.float32), e.cast(node.inputs[4], np.float32))
         y = e.add(y, e.mul(e.cast(bias, np.float32), e.mul(unit, alpha)))
-    return _stored(e, node, y, 7) if given(node, 7) is not None else y
+    return _product(e, node, y, 7) if given(node, 7) is not None else y
 
 
 # -- element by element -----------------------------------------------------------------------

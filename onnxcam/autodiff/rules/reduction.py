@@ -2,42 +2,64 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.cotangent import full, lead
+from onnxcam.autodiff.cotangent import lead
 from onnxcam.autodiff.registry import vjp
 from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import describe
 
 
-def reduced_axes(e: Emitter, node: gs.Node) -> list[int]:
-    """Negative axes that a Reduce* node sums over, from its attribute or its second input."""
+def reduced_axes(e: Emitter, node: gs.Node) -> list[int] | None:
+    """Negative axes that a Reduce* node sums over, from its attribute or its second input.
+
+    None where only the run knows them.
+    """
     rank = len(node.inputs[0].shape)
     axes = node.attrs.get("axes")
     if axes is None and len(node.inputs) > 1 and node.inputs[1].name:
         value = e.network.value(node.inputs[1])
         if value is None:
-            raise UnsupportedOperatorError(
-                f"{describe(node)} computes its axes at run time, which has no derivative here; "
-                f"fold the model's constants first"
-            )
+            return None
         axes = [int(axis) for axis in value.ravel()]
     if not axes:
         return [] if node.attrs.get("noop_with_empty_axes", 0) else list(range(-rank, 0))
     return sorted(axis % rank - rank for axis in axes)
 
 
+def _reduced(e: Emitter, node: gs.Node, op: str, t: gs.Tensor) -> gs.Tensor:
+    """A reduction of what is shaped like the input, over the same axes, which stay as 1s."""
+    axes = reduced_axes(e, node)
+    if axes is not None:
+        return e.reduce(op, t, axes)
+    noop = node.attrs.get("noop_with_empty_axes", 0)
+    shape = list(node.outputs[0].shape)
+    return e.op(op, t, node.inputs[1], shape=shape, keepdims=1, noop_with_empty_axes=noop)
+
+
 def _kept(e: Emitter, node: gs.Node, t: gs.Tensor, leading: int = 0) -> gs.Tensor:
     """The output (or its cotangent) with the reduced axes as axes of length 1."""
     if node.attrs.get("keepdims", 1):
         return t
+    axes = reduced_axes(e, node)
+    if axes is None:
+        raise UnsupportedOperatorError(
+            f"{describe(node)} drops axes that only the run knows, which has no derivative here; "
+            f"fold the model's constants first"
+        )
     rank = len(node.inputs[0].shape) + leading
-    return e.unsqueeze(t, [axis + rank for axis in reduced_axes(e, node)])
+    return e.unsqueeze(t, [axis + rank for axis in axes])
 
 
 def _lazy(e: Emitter, node: gs.Node, dy: gs.Tensor) -> gs.Tensor:
-    return _kept(e, node, dy, lead(dy, node.outputs[0]))
+    """The cotangent of the input: it does not vary along the reduced axes."""
+    x, leading = node.inputs[0], lead(dy, node.outputs[0])
+    if reduced_axes(e, node) is not None:
+        return _kept(e, node, dy, leading)
+    # Which axes have length 1 is not known, so that none may stay so.
+    return e.op("Expand", dy, e.shape(x), shape=[*dy.shape[:leading], *x.shape])
 
 
 @vjp("ReduceSum")
@@ -47,7 +69,11 @@ def reduce_sum(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
 
 @vjp("ReduceMean")
 def reduce_mean(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    return e.div(_lazy(e, node, dy), e.size(node.inputs[0], reduced_axes(e, node)))
+    x, axes = node.inputs[0], reduced_axes(e, node)
+    if axes is not None:
+        return e.div(_lazy(e, node, dy), e.size(x, axes))
+    sizes = [e.op("Size", t, shape=[], dtype=np.dtype(np.int64)) for t in (x, node.outputs[0])]
+    return e.div(_lazy(e, node, dy), e.cast(e.div(*sizes), dy.dtype))
 
 
 @vjp("ReduceMax", "ReduceMin")
@@ -55,7 +81,7 @@ def reduce_max(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     """Equal extremes share the cotangent, as in PyTorch's amax."""
     x = node.inputs[0]
     hit = e.cast(e.equal(x, _kept(e, node, node.outputs[0])), x.dtype)
-    share = e.div(hit, e.reduce("ReduceSum", hit, reduced_axes(e, node)))
+    share = e.div(hit, _reduced(e, node, "ReduceSum", hit))
     return e.mul(share, _lazy(e, node, dy))
 
 
@@ -95,33 +121,9 @@ def reduce_prod(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     A single zero takes the product of all others; where there are two, that is zero everywhere.
     """
     x = node.inputs[0]
-    axes = reduced_axes(e, node)
     is_zero = e.equal(x, 0)
     nonzero = e.where(is_zero, 1, x)
-    zeros = e.reduce("ReduceSum", e.cast(is_zero, x.dtype), axes)
+    zeros = _reduced(e, node, "ReduceSum", e.cast(is_zero, x.dtype))
     others_zero = e.greater(e.sub(zeros, e.cast(is_zero, x.dtype)), 0)
-    product = e.div(e.reduce("ReduceProd", nonzero, axes), nonzero)
+    product = e.div(_reduced(e, node, "ReduceProd", nonzero), nonzero)
     return e.mul(e.where(others_zero, 0, product), _lazy(e, node, dy))
-
-
-@vjp("CumSum")
-def cum_sum(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    """The same sum, run the other way."""
-    x = node.inputs[0]
-    dy = full(e, dy, x)
-    axis = e.network.value(node.inputs[1])
-    if axis is None:
-        raise UnsupportedOperatorError(
-            f"{describe(node)} computes its axis at run time, which has no derivative here; "
-            f"fold the model's constants first"
-        )
-    rank = len(x.shape)
-    at = e.constant(int(axis.ravel()[0]) % rank + lead(dy, x), "int64")
-    return e.op(
-        "CumSum",
-        dy,
-        at,
-        shape=list(dy.shape),
-        exclusive=node.attrs.get("exclusive", 0),
-        reverse=1 - node.attrs.get("reverse", 0),
-    )

@@ -6,23 +6,15 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.cotangent import full, lead
-from onnxcam.autodiff.registry import vjp
+from onnxcam.autodiff.registry import refuse, vjp
 from onnxcam.autodiff.rules.selection import zeros_like
-from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.network import describe
 
-
-def _require_add(e: Emitter, node: gs.Node) -> None:
-    if e.opset < 16:
-        raise UnsupportedOperatorError(
-            f"{describe(node)}, opset {e.opset}, may pick a value twice, which has no derivative "
-            f"here before opset 16; convert the model to a newer opset"
-        )
+refuse("the operator ended with opset 10; ScatterElements took its place", "Scatter")
 
 
 def _leading(e: Emitter, t: gs.Tensor, dy: gs.Tensor, leading: int) -> gs.Tensor:
-    """A tensor (of indices, or zeros) repeated along the leading axes of dy."""
+    """A tensor repeated along the leading axes of dy."""
     if not leading:
         return t
     front = e.unsqueeze(t, range(leading))
@@ -31,29 +23,48 @@ def _leading(e: Emitter, t: gs.Tensor, dy: gs.Tensor, leading: int) -> gs.Tensor
     return e.op("Expand", front, target, shape=[*dy.shape[:leading], *t.shape])
 
 
-def _put(
-    e: Emitter, x: gs.Tensor, index: gs.Tensor, dy: gs.Tensor, axis: int, reduction: str | None
+def _at(e: Emitter, t: gs.Tensor, index: gs.Tensor, axis: int) -> gs.Tensor:
+    """The elements of t at an index of t's rank, along a negative axis."""
+    at = axis % len(t.shape)
+    return e.op("GatherElements", t, index, shape=list(index.shape), axis=at)
+
+
+def _scattered(
+    e: Emitter, t: gs.Tensor, index: gs.Tensor, values: gs.Tensor, axis: int, reduction: str | None
 ) -> gs.Tensor:
-    """dy at the positions `index` along an axis of x, zeros elsewhere."""
-    leading = lead(dy, x)
+    shape, at = list(t.shape), axis % len(t.shape)
+    return e.op("ScatterElements", t, index, values, shape=shape, axis=at, reduction=reduction)
+
+
+def _added_up(e: Emitter, x: gs.Tensor, index: gs.Tensor, dy: gs.Tensor, axis: int) -> gs.Tensor:
+    """dy added up at the positions `index` along an axis of x, zeros elsewhere."""
     zeros = zeros_like(e, x, dy)
-    return e.op(
-        "ScatterElements",
-        zeros,
-        _leading(e, index, dy, leading),
-        dy,
-        shape=list(zeros.shape),
-        axis=axis % len(x.shape) + leading,
-        reduction=reduction,
+    if e.opset >= 16:
+        return _scattered(e, zeros, index, dy, axis, "add")
+    # ScatterElements cannot add up yet: each pick gets a row of its own, and the rows are summed.
+    at = axis % len(dy.shape)
+    last = len(dy.shape)
+    order = [k for k in range(last) if k != at] + [at]
+    rows = [e.transpose(t, order) for t in (dy, index)]
+    picks = rows[0].shape[-1]
+    long = e.unsqueeze(e.transpose(zeros, order), [-2])
+    target = e.concat(
+        [*(e.dim(long, k) for k in range(-last - 1, -2)), e.dim(rows[0], -1), e.dim(long, -1)], -1
     )
+    spread = e.op("Expand", long, target, shape=[*long.shape[:-2], picks, long.shape[-1]])
+    values, places = (e.unsqueeze(t, [-1]) for t in rows)
+    placed = _scattered(e, spread, places, values, -1, None)
+    summed = e.reduce("ReduceSum", placed, [-2], keepdims=False)
+    return e.transpose(summed, np.argsort(order).tolist())
 
 
 @vjp("GatherElements")
 def gather_elements(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    """Add the values up where they were picked; needs ScatterElements' add (opset 16)."""
-    _require_add(e, node)
+    """Add the values up where they were picked."""
     x, index, y = node.inputs[0], node.inputs[1], node.outputs[0]
-    return _put(e, x, index, full(e, dy, y), node.attrs.get("axis", 0), "add")
+    axis = node.attrs.get("axis", 0) % len(x.shape) - len(x.shape)
+    dy = full(e, dy, y)
+    return _added_up(e, x, _leading(e, index, dy, lead(dy, y)), dy, axis)
 
 
 @vjp("TopK", outputs=(0,))
@@ -61,86 +72,67 @@ def top_k(e: Emitter, node: gs.Node, i: int, *dys: gs.Tensor | None) -> gs.Tenso
     """The largest (or smallest) values stand at the positions of the second output."""
     x, y, dy = node.inputs[0], node.outputs[0], dys[0]
     assert dy is not None
-    return _put(e, x, node.outputs[1], full(e, dy, y), node.attrs.get("axis", -1), None)
+    axis = node.attrs.get("axis", -1) % len(x.shape) - len(x.shape)
+    dy = full(e, dy, y)
+    index = _leading(e, node.outputs[1], dy, lead(dy, y))
+    return _scattered(e, zeros_like(e, x, dy), index, dy, axis, None)
 
 
 @vjp("ScatterElements", wrt=(0, 2))
 def scatter_elements(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    """Nothing flows to what was overwritten; to the update flows what is at its place."""
-    adds = _adds(node)
-    if i == 0 and adds:
-        return dy
-    x, index = node.inputs[:2]
-    dy = full(e, dy, node.outputs[0])
-    leading, axis = lead(dy, x), node.attrs.get("axis", 0) % len(x.shape)
-    index = _leading(e, index, dy, leading)
+    """To the data flows dy, to an update what stands at its place in dy, each times its share."""
+    index, y = node.inputs[1], node.outputs[0]
+    axis = node.attrs.get("axis", 0) % len(y.shape) - len(y.shape)
     if i == 2:
-        shape = list(index.shape)
-        return e.op("GatherElements", dy, index, shape=shape, axis=axis + leading)
-    zeros = e.expand(e.constant(np.zeros([1] * len(dy.shape)), dy.dtype), index)
-    return e.op("ScatterElements", dy, index, zeros, shape=list(dy.shape), axis=axis + leading)
+        dy = full(e, dy, y)
+        dy = _at(e, dy, _leading(e, index, dy, lead(dy, y)), axis)
+    share = _SHARES[node.attrs.get("reduction", "none")](e, node, i, axis)
+    return dy if share is None else e.mul(dy, share)
 
 
-def _adds(node: gs.Node) -> bool:
-    reduction = node.attrs.get("reduction", "none")
-    if reduction not in ("none", "add"):
-        raise UnsupportedOperatorError(
-            f"{describe(node)} with reduction '{reduction}' has no derivative here; choose a "
-            f"target layer behind it"
-        )
-    return bool(reduction == "add")
-
-
-@vjp("GatherND")
-def gather_nd(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    """Add the values up where they were picked; needs ScatterND's add (opset 16)."""
-    _require_add(e, node)
-    x, index, y = node.inputs[0], node.inputs[1], node.outputs[0]
-    if node.attrs.get("batch_dims", 0):
-        raise UnsupportedOperatorError(
-            f"{describe(node)} picks within a batch, which has no derivative here; choose a "
-            f"target layer behind it"
-        )
-    dy, leading = full(e, dy, y), lead(dy, y)
-    shape = [*dy.shape[:leading], *x.shape]
-    sizes = [e.dim(dy, k - len(dy.shape)) for k in range(leading)]
-    target = e.concat([*sizes, e.shape(x)], -1)
-    zeros = e.op("Expand", e.constant(np.zeros([1] * len(shape)), x.dtype), target, shape=shape)
-    placed = _last(e, zeros, leading)
-    placed = e.op(
-        "ScatterND", placed, index, _last(e, dy, leading), shape=list(placed.shape), reduction="add"
-    )
-    return _first(e, placed, leading)
-
-
-@vjp("ScatterND", wrt=(0, 2))
-def scatter_nd(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    """Nothing flows to what was overwritten; to the updates flows what is at their place."""
-    adds = _adds(node)
-    if i == 0 and adds:
-        return dy
-    x, index, updates = node.inputs
-    dy = full(e, dy, node.outputs[0])
-    leading = lead(dy, x)
-    moved = _last(e, dy, leading)
-    shape = [*updates.shape, *dy.shape[:leading]]
+def _share_of_none(e: Emitter, node: gs.Node, i: int, axis: int) -> gs.Tensor | None:
+    """Nothing is left of what was overwritten."""
     if i == 2:
-        picked = e.op("GatherND", moved, index, shape=shape)
-        return _first(e, picked, leading)
-    sizes = [e.dim(dy, k - len(dy.shape)) for k in range(leading)]
-    target = e.concat([e.shape(updates), *sizes], -1)
-    zeros = e.op("Expand", e.constant(np.zeros([1] * len(shape)), x.dtype), target, shape=shape)
-    cleared = e.op("ScatterND", moved, index, zeros, shape=list(moved.shape))
-    return _first(e, cleared, leading)
+        return None
+    data, index, updates = node.inputs
+    one, zero = (e.constant(np.full([1] * len(data.shape), k), data.dtype) for k in (1, 0))
+    return _scattered(e, e.expand(one, data), index, e.expand(zero, updates), axis, None)
 
 
-def _last(e: Emitter, t: gs.Tensor, leading: int) -> gs.Tensor:
-    """Leading axes moved to the end, where an operator that indexes the first ones allows them."""
-    rank = len(t.shape)
-    return e.transpose(t, [*range(leading, rank), *range(leading)])
+def _share_of_add(e: Emitter, node: gs.Node, i: int, axis: int) -> None:
+    return None
 
 
-def _first(e: Emitter, t: gs.Tensor, leading: int) -> gs.Tensor:
-    """Leading axes moved back to the front."""
-    rank = len(t.shape)
-    return e.transpose(t, [*range(rank - leading, rank), *range(rank - leading)])
+def _share_of_mul(e: Emitter, node: gs.Node, i: int, axis: int) -> gs.Tensor:
+    """The product of the others: zeros are left out of it and counted instead."""
+    data, index, updates = node.inputs
+    is_zero = [e.equal(t, 0) for t in (data, updates)]
+    counts = [e.cast(t, data.dtype) for t in is_zero]
+    nonzero = [e.where(z, 1, t) for z, t in zip(is_zero, (data, updates), strict=True)]
+    product = _scattered(e, nonzero[0], index, nonzero[1], axis, "mul")
+    zeros = _scattered(e, counts[0], index, counts[1], axis, "add")
+    if i == 2:
+        product, zeros = (_at(e, t, index, axis) for t in (product, zeros))
+    other_zeros = e.sub(zeros, counts[i // 2])
+    return e.where(e.greater(other_zeros, 0), 0, e.div(product, nonzero[i // 2]))
+
+
+def _share_of_extreme(e: Emitter, node: gs.Node, i: int, axis: int) -> gs.Tensor:
+    """Those that equal the extreme share alike."""
+    data, index, updates = node.inputs
+    y = node.outputs[0]
+    at_updates = _at(e, y, index, axis)
+    hits = [e.cast(e.equal(t, m), y.dtype) for t, m in ((data, y), (updates, at_updates))]
+    number = _scattered(e, hits[0], index, hits[1], axis, "add")
+    if i == 2:
+        number = _at(e, number, index, axis)
+    return e.div(hits[i // 2], number)
+
+
+_SHARES = {
+    "none": _share_of_none,
+    "add": _share_of_add,
+    "mul": _share_of_mul,
+    "min": _share_of_extreme,
+    "max": _share_of_extreme,
+}

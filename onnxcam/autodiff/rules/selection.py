@@ -1,17 +1,22 @@
-"""Gather: values picked along one axis go back to their places."""
+"""Gather and Compress: values picked along one axis go back to their places."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.cotangent import full, lead
+from onnxcam.autodiff.lowering import lowering
 from onnxcam.autodiff.registry import vjp
+from onnxcam.autodiff.rules.positions import positions
 from onnxcam.autodiff.rules.structure import spread
-from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.dims import is_static
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.network import describe
+
+LARGEST_PRODUCT = 1 << 20
+"""Entries of a 0/1 matrix of picks that is still multiplied with."""
 
 
 @vjp("Gather")
@@ -26,8 +31,8 @@ def gather(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     before = rank + axis + lead(dy, y)  # axes in front of the gathered one, in dy
     front = before - len(dy.shape)
     dy = full(e, dy, y, range(front, front + count))
+    number = math.prod(picked.shape) if is_static(picked.shape) else None
     if count != 1:  # one axis for all the indices
-        number = int(np.prod(picked.shape)) if is_static(picked.shape) else None
         dims = [*dy.shape[:before], number, *dy.shape[before + count :]]
         sizes = [e.dim(dy, a - len(dy.shape)) for a in range(before)]
         sizes.append(e.op("Size", picked, shape=[], dtype=np.dtype(np.int64)))
@@ -35,24 +40,31 @@ def gather(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
         sizes += [e.dim(dy, a) for a in range(axis + 1, 0)]
         dy = e.reshape(dy, dims, sizes)
     index = e.network.value(picked)
+    flat = e.reshape(picked, [number])
     if index is None or not isinstance(size, int):
-        return _scatter_add(e, node, dy, axis)
-    return scatter(e, dy, np.where(index < 0, index + size, index).ravel(), axis, size)
+        return _scatter_add(e, x, flat, dy, axis)
+    places = np.where(index < 0, index + size, index).ravel()
+    if e.opset >= 16 and _picks_too_often(places, size):
+        return _scatter_add(e, x, flat, dy, axis)
+    return scatter(e, dy, places, axis, size)
 
 
-def _scatter_add(e: Emitter, node: gs.Node, dy: gs.Tensor, axis: int) -> gs.Tensor:
-    """The same for indices that only the run knows; needs ScatterElements' add (opset 16)."""
-    x, picked = node.inputs[:2]
-    if e.opset < 16:
-        raise UnsupportedOperatorError(
-            f"{describe(node)} takes its indices from the run, which has no derivative here "
-            f"before opset 16; convert the model to a newer opset"
-        )
+def _picks_too_often(index: np.ndarray, size: int) -> bool:
+    """Whether a product with the matrix of the picks would cost more than it spares."""
+    return len(index) * size > LARGEST_PRODUCT and len(np.unique(index)) < len(index)
+
+
+def _scatter_add(e: Emitter, x: gs.Tensor, index: gs.Tensor, dy: gs.Tensor, axis: int) -> gs.Tensor:
+    """The same for (1-D) indices that only the run knows."""
     rank = len(dy.shape)
+    if e.opset < 16:  # ScatterElements cannot add up yet
+        at = e.cast(index, np.int64)
+        counted = e.where(e.less(at, 0), e.add(at, e.dim(x, axis)), at)
+        hits = e.equal(e.unsqueeze(counted, [1]), positions(e, x, axis))
+        return picked_product(e, dy, e.cast(hits, dy.dtype), axis)
     others = [a for a in range(-len(x.shape), 0) if a != axis]
     dy = full(e, dy, x, others)
-    flat = e.reshape(picked, [None])
-    index = e.unsqueeze(flat, [a for a in range(rank) if a != axis % rank])
+    index = e.unsqueeze(index, [a for a in range(rank) if a != axis % rank])
     index = e.op("Expand", index, e.shape(dy), shape=list(dy.shape))
     zeros = zeros_like(e, x, dy)
     return e.op(
@@ -64,6 +76,41 @@ def _scatter_add(e: Emitter, node: gs.Node, dy: gs.Tensor, axis: int) -> gs.Tens
         axis=axis % rank,
         reduction="add",
     )
+
+
+def picked_product(e: Emitter, dy: gs.Tensor, picks: gs.Tensor, axis: int) -> gs.Tensor:
+    """The product along an axis with the 0/1 matrix of the picks."""
+    if len(dy.shape) == 1:
+        return e.squeeze(e.matmul(e.unsqueeze(dy, [0]), picks), [0])
+    at = axis % len(dy.shape)
+    order = [a for a in range(len(dy.shape)) if a != at] + [at]
+    moved = e.matmul(e.transpose(dy, order), picks)
+    return e.transpose(moved, np.argsort(order).tolist())
+
+
+@lowering("Compress", wrt=(0,))
+def compress(e: Emitter, node: gs.Node) -> gs.Tensor:
+    """Gather at the positions where the condition holds."""
+    x, condition = node.inputs
+    at = e.op("NonZero", condition, shape=[1, None], dtype=np.dtype(np.int64))
+    index, axis = e.squeeze(at, [0]), node.attrs.get("axis")
+    if axis is None:
+        x, axis = e.reshape(x, [math.prod(x.shape) if is_static(x.shape) else None]), 0
+    at_axis = axis % len(x.shape)
+    shape = [None if k == at_axis else dim for k, dim in enumerate(x.shape)]
+    return e.op("Gather", x, index, shape=shape, axis=at_axis)
+
+
+@lowering("Unique", wrt=(0,), outputs=(0,))
+def unique(e: Emitter, node: gs.Node) -> list[gs.Tensor]:
+    """Gather at the positions where each value stands first."""
+    x = node.inputs[0]
+    axis = node.attrs.get("axis")
+    shapes = [list(node.outputs[0].shape), [None]]
+    _, index = e.several("Unique", [x], shapes, [x.dtype, np.int64], **node.attrs)
+    if axis is None:
+        x, axis = e.reshape(x, [math.prod(x.shape) if is_static(x.shape) else None]), 0
+    return [e.op("Gather", x, index, shape=shapes[0], axis=axis % len(x.shape))]
 
 
 def zeros_like(e: Emitter, x: gs.Tensor, dy: gs.Tensor) -> gs.Tensor:
@@ -94,6 +141,4 @@ def scatter(e: Emitter, dy: gs.Tensor, index: np.ndarray, axis: int, size: int) 
     # A position picked more than once adds up: a product with the 0/1 matrix of the picks.
     picks = np.zeros((len(index), size), dtype=dy.dtype)
     picks[np.arange(len(index)), index] = 1
-    order = [a for a in range(len(dy.shape)) if a != at] + [at]
-    moved = e.matmul(e.transpose(dy, order), e.constant(picks))
-    return e.transpose(moved, np.argsort(order).tolist())
+    return picked_product(e, dy, e.constant(picks), axis)

@@ -10,20 +10,20 @@ import onnx_graphsurgeon as gs
 from onnxcam.autodiff.cotangent import OneHot, full, lead
 from onnxcam.autodiff.precision import cotangent_dtype
 from onnxcam.autodiff.registry import elementwise, vjp
-from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.axes import matching_axes
 from onnxcam.graph.dims import Shape, is_static
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.network import describe
 
 
-@vjp("Identity", "Dropout", takes_one_hot=True)
+@vjp("Identity", takes_one_hot=True)
+@vjp("Dropout", ignored=(1, 2), takes_one_hot=True)
 def identity(e: Emitter, node: gs.Node, i: int, *dys: gs.Tensor | OneHot) -> gs.Tensor | OneHot:
     """Dropout does nothing at inference."""
     return dys[0]
 
 
-@vjp("Cast", "CastLike")
+@vjp("Cast")
+@vjp("CastLike", ignored=(1,))
 def cast(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     return e.cast(dy, cotangent_dtype(node.inputs[0]))
 
@@ -83,26 +83,17 @@ def concat(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     if is_static(sizes[: i + 1]):
         start = sum(sizes[:i])
         return e.slice(dy, axis, start, start + sizes[i])
-    return _dynamic_split(e, dy, axis, [e.dim(x, axis) for x in node.inputs])[i]
+    lengths = [e.dim(part, axis) for part in node.inputs[: i + 1]]
+    start, stop = _sum(e, lengths[:-1]), _sum(e, lengths)
+    shape: Shape = [*dy.shape[:axis], sizes[i], *dy.shape[axis:][1:]]
+    return e.op("Slice", dy, start, stop, e.ints(axis % len(shape)), shape=shape)
 
 
-def _dynamic_split(
-    e: Emitter, dy: gs.Tensor, axis: int, sizes: Sequence[gs.Tensor]
-) -> list[gs.Variable]:
-    if e.opset < 13:
-        raise UnsupportedOperatorError(
-            "a Concat of parts whose length varies has no derivative before opset 13; "
-            "convert the model to a newer opset or fix its input size"
-        )
-    shape = [None if k - len(dy.shape) == axis else d for k, d in enumerate(dy.shape)]
-    first = e.op("Split", dy, e.concat(list(sizes), -1), shape=shape, axis=axis % len(dy.shape))
-    node = first.inputs[0]
-    rest = [
-        gs.Variable(f"{first.name}_{k}", dtype=dy.dtype, shape=list(shape))
-        for k in range(1, len(sizes))
-    ]
-    node.outputs.extend(rest)
-    return [first, *rest]
+def _sum(e: Emitter, lengths: Sequence[gs.Tensor]) -> gs.Tensor:
+    total: gs.Tensor = e.ints(0)
+    for length in lengths:
+        total = e.add(total, length)
+    return total
 
 
 @vjp("Split")
@@ -124,71 +115,6 @@ def _zeros(e: Emitter, like: gs.Tensor, y: gs.Tensor, axis: int) -> gs.Tensor:
     """Zeros with the leading axes of a sibling's cotangent and the primal's length on `axis`."""
     zeros = e.constant(np.zeros([1] * len(like.shape)), like.dtype)
     return e.expand(e.mul(e.slice(like, axis, 0, 1), zeros), y)
-
-
-@vjp("Slice")
-def slice_(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    """Put the values back where they were cut from, zeros around and between them."""
-    x, y = node.inputs[0], node.outputs[0]
-    for axis, start, step in _slice_steps(e, node):
-        dy = _unslice(e, full(e, dy, y, [axis]), x, node, axis, start, step)
-    return dy
-
-
-def _slice_steps(e: Emitter, node: gs.Node) -> list[tuple[int, int, int]]:
-    """(negative axis, first index, step) of every axis that is really cut."""
-    x, y = node.inputs[0], node.outputs[0]
-    rank = len(x.shape)
-    values = [e.network.value(t) if t.name else None for t in node.inputs[1:]]
-    starts, _, axes, steps = (*values, None, None)[:4]
-    if starts is None:
-        raise UnsupportedOperatorError(
-            f"{describe(node)} computes its start at run time, which has no derivative here; "
-            f"fold the model's constants first"
-        )
-    axes = np.arange(starts.size) if axes is None else axes
-    steps = np.ones(starts.size, dtype=int) if steps is None else steps
-    cut = []
-    for axis, start, step in zip(axes.tolist(), starts.tolist(), steps.tolist(), strict=True):
-        axis = axis % rank - rank
-        size = x.shape[axis]
-        if size == y.shape[axis] and size is not None and step == 1:
-            continue
-        if isinstance(size, int):
-            start = slice(start, None, step).indices(size)[0]
-        elif start < 0 or step != 1:
-            raise UnsupportedOperatorError(
-                f"{describe(node)} cuts a dimension of unknown length from its end, which has no "
-                f"derivative here; fix the model's input size"
-            )
-        cut.append((axis, start, step))
-    return cut
-
-
-def _unslice(
-    e: Emitter, dy: gs.Tensor, x: gs.Tensor, node: gs.Node, axis: int, start: int, step: int
-) -> gs.Tensor:
-    size = x.shape[axis]
-    length = dy.shape[axis]
-    if not isinstance(size, int) or not isinstance(length, int):
-        return _pad_to(e, dy, x, axis, start)
-    if step < 0:
-        dy = e.flip(dy, [axis])
-        start, step = start + (length - 1) * step, -step
-    dy = spread(e, dy, axis, step)
-    return e.pad(dy, {axis: (start, size - start - length * step)})
-
-
-def _pad_to(e: Emitter, dy: gs.Tensor, x: gs.Tensor, axis: int, start: int) -> gs.Tensor:
-    """Pad an axis to a length that only the run knows."""
-    rank = len(dy.shape)
-    at = axis % rank
-    after = e.sub(e.sub(e.dim(x, axis), e.dim(dy, axis)), start)
-    pads = [e.ints(*([0] * at + [start] + [0] * (rank - 1))), after, e.ints(*[0] * (-axis - 1))]
-    shape = list(dy.shape)
-    shape[axis] = x.shape[axis]
-    fill = e.constant(0, dy.dtype)
-    return e.op("Pad", dy, e.concat(pads, -1), fill, shape=shape, mode="constant")
 
 
 def spread(e: Emitter, x: gs.Tensor, axis: int, step: int) -> gs.Tensor:

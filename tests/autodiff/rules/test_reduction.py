@@ -2,7 +2,7 @@
 
 import numpy as np
 from autodiff.checks import checks
-from autodiff.numeric import NEWEST, Case, case
+from autodiff.numeric import NEWEST, Case, Fed, case
 
 SHAPE = (2, 3, 4)
 REDUCTIONS = [
@@ -48,23 +48,25 @@ EMPTY = [
     case("ReduceMean", SHAPE, noop_with_empty_axes=1),
     case("ReduceSum", SHAPE, np.array([], dtype=np.int64), opset=13),
 ]
+AXES_OF_THE_RUN = [
+    case(op, SHAPE, Fed(np.array(axes)), opset=opset, low=low, dynamic=((0,), (0, 1, 2)), **attrs)
+    for op, axes, opset, low, attrs in (
+        ("ReduceSum", [1], 13, -2.0, {}),
+        ("ReduceMean", [-1, 0], 18, -2.0, {}),
+        ("ReduceMax", [2, 1], NEWEST, -2.0, {}),
+        ("ReduceL2", [1], 18, -2.0, {}),
+        ("ReduceLogSumExp", [0], 18, -2.0, {}),
+        ("ReduceProd", [-2], 18, 0.4, {}),
+        ("ReduceSum", np.zeros(0, np.int64), 18, -2.0, {"noop_with_empty_axes": 1}),
+    )
+]
 SIZES = [
     case("ReduceMean", (2, 3, 4, 5), np.array([2, 3]), dynamic=((0, 2, 3),)),
     case("ReduceSum", (2, 3, 4, 5), np.array([1, 3]), keepdims=0, dynamic=((0, 2, 3),)),
     case("ReduceMax", (2, 3, 4, 5), np.array([2, 3]), keepdims=0, dynamic=((0, 2, 3),)),
     case("ReduceProd", (2, 3, 2, 2), np.array([2, 3]), dynamic=((0, 2, 3),)),
 ]
-CUMULATIVE = [
-    case("CumSum", SHAPE, np.array(axis), exclusive=exclusive, reverse=reverse, opset=opset)
-    for axis, exclusive, reverse, opset in (
-        (1, 0, 0, 11),
-        (-1, 1, 0, 14),
-        (2, 0, 1, 18),
-        (-2, 1, 1, NEWEST),
-    )
-]
-
-CASES = [*FORMS, *EMPTY, *SIZES, *CUMULATIVE]
+CASES = [*FORMS, *EMPTY, *AXES_OF_THE_RUN, *SIZES]
 
 
 @checks(CASES)

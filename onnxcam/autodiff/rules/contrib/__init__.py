@@ -1,0 +1,21 @@
+"""Operators that ONNX Runtime's optimisers write in place of several standard ones."""
+
+from onnxcam.autodiff.rules.contrib import (
+    attention,
+    convolution,
+    fused_activation,
+    gelu,
+    matmul,
+    normalization,
+    structure,
+)
+
+__all__ = [
+    "attention",
+    "convolution",
+    "fused_activation",
+    "gelu",
+    "matmul",
+    "normalization",
+    "structure",
+]

@@ -1,0 +1,226 @@
+"""Weights in files beside the model (ONNX's external data), left there until somebody asks.
+
+In memory such a tensor says by itself where its values are: its `location` is relative to its
+`basepath`. Both are entries that onnx knows; files leave `basepath` out, and runtimes refuse it
+(`detached`), because there the folder is the model's own.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import chain
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import onnx
+
+from onnxcam.errors import ModelError
+
+LARGEST_MESSAGE = 2**31 - 1
+"""Bytes that one protobuf message can have: larger models must keep weights outside."""
+
+LARGEST_READ = 1024
+"""Tensors of up to this many elements are read with the model: shape arithmetic needs them."""
+
+_BITS = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a tensor's values are."""
+
+    file: Path
+    offset: int
+    length: int
+
+    def read(self) -> bytes:
+        """The bytes there; `ModelError` when they cannot be read (any more)."""
+        try:
+            with self.file.open("rb") as data:
+                data.seek(self.offset)
+                found = data.read(self.length)
+        except OSError as error:
+            raise ModelError(f"{self.file}: cannot be read ({error.strerror})") from None
+        if len(found) != self.length:
+            raise ModelError(f"{self.file}: got shorter since the model was read; load it again")
+        return found
+
+
+Container = onnx.GraphProto | onnx.FunctionProto
+
+
+def tensors_of(graph: Container) -> Iterator[onnx.TensorProto]:
+    """Every tensor stored in a graph: initializers and node attributes, subgraphs included."""
+    return (tensor for tensor, _ in _stored(graph, True))
+
+
+def _stored(graph: Container, outermost: bool) -> Iterator[tuple[onnx.TensorProto, bool]]:
+    """Every stored tensor, and whether it is a weight of the outermost graph."""
+    if isinstance(graph, onnx.GraphProto):
+        yield from ((tensor, outermost) for tensor in graph.initializer)
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t, outermost and node.op_type == "Constant"
+            yield from ((tensor, False) for tensor in attribute.tensors)
+            if attribute.HasField("g"):
+                yield from _stored(attribute.g, False)
+            for subgraph in attribute.graphs:
+                yield from _stored(subgraph, False)
+
+
+def _external(model: onnx.ModelProto) -> Iterator[tuple[onnx.TensorProto, bool]]:
+    inside = (_stored(function, False) for function in model.functions)
+    for tensor, weight in chain(_stored(model.graph, True), *inside):
+        if is_external(tensor):
+            yield tensor, weight
+
+
+def is_external(tensor: onnx.TensorProto) -> bool:
+    """Whether a tensor's values are in another file."""
+    return bool(tensor.data_location == onnx.TensorProto.EXTERNAL)
+
+
+def places(model: onnx.ModelProto) -> list[Place]:
+    """Where the values that are in other files are; `ModelError` for a model without `attach`."""
+    return [place_of(tensor) for tensor, _ in _external(model)]
+
+
+def place_of(tensor: onnx.TensorProto) -> Place:
+    """Where the values of an external tensor are."""
+    said = {entry.key: entry.value for entry in tensor.external_data}
+    if "basepath" not in said:
+        raise ModelError(
+            f"the weights '{tensor.name}' are in the file '{said.get('location', '')}', and the "
+            f"ModelProto does not say in which folder; give the model's path instead"
+        )
+    file = Path(said["basepath"], said["location"])
+    return Place(file, int(said["offset"]), int(said["length"]))
+
+
+def attach(model: onnx.ModelProto, path: Path) -> bool:
+    """Tell a model just read from `path` where its external data are, and read the small ones.
+
+    What stays outside are the large weights of the main graph, initializers and `Constant` nodes.
+    Returns whether there were any external data.
+    Raises `ModelError` for a file that is missing, too short or outside the model's folder.
+    """
+
+    @cache
+    def find(location: str) -> tuple[Path, int]:
+        file = _file(location, path)
+        return file, file.stat().st_size
+
+    outside = list(_external(model))
+    for tensor, weight in outside:
+        try:
+            place = _checked(tensor, find)
+        except (ModelError, OSError, ValueError, KeyError) as error:
+            raise ModelError(f"{path}: {error}") from None
+        if weight and math.prod(tensor.dims) > LARGEST_READ:
+            _set(tensor, place.file.parent, place.file.name, place)
+        else:
+            _read(tensor, place)
+    return bool(outside)
+
+
+def _file(location: str, path: Path) -> Path:
+    """The file at a model's location; links may lead out of its folder only if its own does."""
+    file = (path.parent / location).resolve()
+    folders = (path.parent.resolve(), path.resolve().parent)
+    lexical = PurePosixPath(location)
+    if not location or lexical.is_absolute() or ".." in lexical.parts:
+        raise ModelError(f"its weights are in '{location}', which is not inside its folder")
+    if not file.is_file():
+        raise ModelError(
+            f"its weights are in '{location}', which is missing; put that file beside the model"
+        )
+    if not any(file.is_relative_to(folder) for folder in folders):
+        raise ModelError(
+            f"its weights are in '{location}', a link to a file outside its folder; "
+            f"put the file itself there"
+        )
+    return file
+
+
+def _checked(tensor: onnx.TensorProto, find: Callable[[str], tuple[Path, int]]) -> Place:
+    """Where a file says that a tensor's values are."""
+    said = {entry.key: entry.value for entry in tensor.external_data}
+    location = said.get("location", "")
+    file, size = find(location)
+    length = size_in_bytes(tensor)
+    place = Place(file, int(said.get("offset") or 0), int(said.get("length") or length))
+    if place.offset < 0 or place.length != length:
+        raise ModelError(
+            f"the weights '{tensor.name}', {list(tensor.dims)}, take {length} bytes, but "
+            f"{place.length} at {place.offset} in '{location}' are given; export it again"
+        )
+    if place.offset + length > size:
+        raise ModelError(
+            f"'{location}' is cut short: it has {size} bytes, and the weights '{tensor.name}' "
+            f"end at {place.offset + length}; copy it again"
+        )
+    return place
+
+
+def size_in_bytes(tensor: onnx.TensorProto) -> int:
+    """How many bytes the values of a tensor's shape and type take."""
+    bits = _BITS.get(onnx.TensorProto.DataType.Name(tensor.data_type))
+    if bits is None:
+        bits = 8 * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    return -(-math.prod(tensor.dims) * bits // 8)
+
+
+def _set(tensor: onnx.TensorProto, folder: Path | None, location: str, place: Place) -> None:
+    entries = {"location": location, "offset": place.offset, "length": place.length}
+    del tensor.external_data[:]
+    for key, value in (entries | ({"basepath": folder} if folder else {})).items():
+        tensor.external_data.add(key=key, value=str(value))
+
+
+def _read(tensor: onnx.TensorProto, place: Place) -> None:
+    tensor.raw_data = place.read()
+    tensor.data_location = onnx.TensorProto.DEFAULT
+    del tensor.external_data[:]
+
+
+def values(tensor: onnx.TensorProto) -> np.ndarray:
+    """Values of a stored tensor, wherever they are; those outside are read anew each time."""
+    if not is_external(tensor):
+        return onnx.numpy_helper.to_array(tensor)
+    read = onnx.TensorProto(data_type=tensor.data_type, dims=tensor.dims)
+    read.raw_data = place_of(tensor).read()
+    return onnx.numpy_helper.to_array(read)
+
+
+def completed(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same model, its external data read into it if one message can hold them."""
+    outside = sum(place.length for place in places(model))
+    if outside and outside + model.ByteSize() <= LARGEST_MESSAGE:
+        for tensor, _ in _external(model):
+            _read(tensor, place_of(tensor))
+    return model
+
+
+def detached(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Path | None]:
+    """A model as a file in the folder that comes with it would say it; itself without one."""
+    files = {place.file for place in places(model)}
+    if not files:
+        return model, None
+    folder = Path(os.path.commonpath([file.parent for file in files]))
+    return moved(model, {file: (file.relative_to(folder).as_posix(), 0) for file in files}), folder
+
+
+def moved(model: onnx.ModelProto, to: Mapping[Path, tuple[str, int]]) -> onnx.ModelProto:
+    """A copy whose external data are in other files: by file, its new location and offset there."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for tensor, _ in _external(copy):
+        place = place_of(tensor)
+        location, start = to[place.file]
+        _set(tensor, None, location, replace(place, offset=start + place.offset))
+    return copy

@@ -1,0 +1,86 @@
+"""What `onnxcam check` says of every model in a folder, as a Markdown table.
+
+Environment: pip install -e '.[cpu]'
+Run from the folder scripts/: python -m deployed.table FOLDER > ../docs/deployed.md
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from onnxcam.check import check
+from onnxcam.errors import OnnxCamError
+
+ORDINARY = set(
+    """Add Cast Clip Concat Constant Conv Div Expand Flatten Gather Gemm GlobalAveragePool
+    Identity MatMul MaxPool Mul Pad Pow ReduceMean Relu Reshape Shape Sigmoid Slice Softmax Split
+    Sqrt Squeeze Sub Tanh Transpose Unsqueeze""".split()  # noqa: SIM905
+)
+"""Operators that say nothing of where a file comes from."""
+
+HEAD = """# Files as they are deployed
+
+`onnxcam check` over {count} files: what PyPI packages ship, and what optimisers and quantisers make
+of this repository's models and of torchvision's and timm's (`scripts/deployed/variants.py`).
+{passed} pass: their gradient at the automatically chosen layer agrees with finite differences of
+the model itself. Written by `scripts/deployed/table.py`.
+
+| file | opset | on the path | seconds | verdict |
+|---|---|---|---|---|
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    file: str
+    opset: int
+    operators: str
+    seconds: float
+    verdict: str
+    passed: bool
+
+    def __str__(self) -> str:
+        mark = "yes" if self.passed else "**no**"
+        said = self.verdict.replace("|", "\\|")
+        return (
+            f"| `{self.file}` | {self.opset} | {self.operators} | {self.seconds:.1f} "
+            f"| {mark}: {said} |"
+        )
+
+
+def row(path: Path, name: str) -> Row:
+    """Check one file."""
+    start = time.perf_counter()
+    try:
+        report = check(path)
+        found = sorted(set(report.operators) - ORDINARY)
+        verdict, passed, opset = report.verdict, report.passed, report.opset
+    except OnnxCamError as error:
+        found, verdict, passed = [], str(error), False
+        opset = max(entry.version for entry in onnx.load(path).opset_import if not entry.domain)
+    return Row(name, opset, ", ".join(found), time.perf_counter() - start, verdict, passed)
+
+
+def rows(folder: Path) -> Iterator[Row]:
+    for path in sorted(folder.rglob("*.onnx")):
+        name = str(path.relative_to(folder))
+        print(name, file=sys.stderr, end=" ", flush=True)
+        made = row(path, name)
+        print(f"{made.seconds:.1f}", file=sys.stderr, flush=True)
+        yield made
+
+
+def main(folder: Path) -> None:
+    made = list(rows(folder))
+    passed = sum(each.passed for each in made)
+    print(HEAD.format(count=len(made), passed=passed) + "\n".join(map(str, made)))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
