@@ -209,12 +209,33 @@ def rewrite(
 
 
 @main.command()
+@click.option("--missing", is_flag=True, help="Only those without a derivative, with the reason.")
+@JSON
+def ops(missing: bool, as_json: bool) -> None:
+    """Every operator that onnxcam knows, and how its derivative is made.
+
+    Example: onnxcam ops --missing
+    """
+    from onnxcam.autodiff.table import operator_table
+
+    table = [row for row in operator_table() if not missing or row.how in ("zero", "refused")]
+    if as_json:
+        click.echo(json.dumps([row.as_dict() for row in table], indent=2))
+        return
+    rows = [(row.name, row.how, ", ".join(row.wrt), row.note) for row in table]
+    _table(("operator", "how", "with respect to", "note"), rows)
+
+
+@main.command()
 @MODEL
 @LAYER
 @PREPROCESS
 @JSON
 def check(model: str, layer: str | None, preprocess: str | None, as_json: bool) -> None:
     """Does the model differentiate, and is its gradient right? Exit status 0 when both hold.
+
+    The gradient of the score at the layer is compared with finite differences, in float64 where
+    that is possible. A model without classes is checked with a random weighting of its output.
 
     Example: onnxcam check models/efficientnet_lite0.onnx
     """
@@ -229,9 +250,10 @@ def check(model: str, layer: str | None, preprocess: str | None, as_json: bool) 
             ("opset", str(report.opset)),
             ("input", report.input),
             ("classes", f"{report.classes} ({report.head})"),
+            ("score", report.score),
             ("layer", report.layer),
             ("path", met or "empty"),
-            ("without a rule", ", ".join(report.missing) or "none"),
+            ("without one", ", ".join(report.missing) or "none"),
             ("difference", ", ".join(f"{error:.1e}" for error in report.errors) or "not measured"),
             ("verdict", report.verdict),
         ]

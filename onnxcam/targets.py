@@ -11,7 +11,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff import OneHot, cotangent_dtype
-from onnxcam.autodiff.rules.quantization import dequantized
+from onnxcam.autodiff.rules.quantization import before_saturation, dequantized
 from onnxcam.errors import TargetError
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.head import Head
@@ -66,15 +66,17 @@ def emit_class_targets(e: Emitter, head: Head, top: int, score: str) -> ClassTar
         dense = cotangent.dense(e) if isinstance(cotangent, OneHot) else cotangent
         rank = len(dense.shape) + len(head.logits.shape) - 2
         cotangent = e.unsqueeze(dense, range(len(dense.shape), rank))
+    seeds = {head.logits.name: cotangent}
     if unit is not None:
-        cotangent = e.mul(cotangent.dense(e) if isinstance(cotangent, OneHot) else cotangent, unit)
+        dense = cotangent.dense(e) if isinstance(cotangent, OneHot) else cotangent
+        seeds = before_saturation(e, head.logits, e.mul(dense, unit))
     return ClassTargets(
         request,
         default,
         index,
         _picked(e, logits, index),
         _picked(e, probabilities, index),
-        {head.logits.name: cotangent},
+        seeds,
     )
 
 

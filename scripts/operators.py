@@ -1,4 +1,4 @@
-"""Write the operator table of docs/how-it-works.md from the registry of rules.
+"""Write docs/operators.md from the registry of derivatives.
 
 Environment: pip install -e '.[cpu]'
 Run from the repository root: python scripts/operators.py
@@ -6,37 +6,44 @@ Run from the repository root: python scripts/operators.py
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
 from pathlib import Path
 
-import onnxcam.autodiff  # noqa: F401  (fills the registry)
-from onnxcam.autodiff.registry import operators, zero_operators
+from onnxcam.autodiff.table import Operator, operator_table
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "how-it-works.md"
-BEGIN, END = "<!-- operators -->", "<!-- /operators -->"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "operators.md"
+DOMAINS = {
+    "": "ai.onnx, the standard",
+    "com.microsoft": "com.microsoft, what ONNX Runtime writes",
+    "onnxcam": "",
+}
 
 
-def table() -> str:
-    """The operators with a rule, and those whose derivative is zero, as Markdown."""
-    ruled = ", ".join(f"`{name}`" for name in _names(operators()))
-    zero = ", ".join(f"`{name}`" for name in _names(zero_operators()))
-    return (
-        f"With a derivative ({len(operators())}): {ruled}.\n\n"
-        f"Whose derivative is zero, so that nothing flows through ({len(zero_operators())}): "
-        f"{zero}."
+def page() -> str:
+    """The whole page, as Markdown."""
+    table = [row for row in operator_table() if DOMAINS.get(row.domain, row.domain)]
+    count = Counter(row.how for row in table)
+    ruled = count["rule"] + count["lowering"] + count["control flow"]
+    text = (
+        "# Operators\n\n"
+        "Written by `python scripts/operators.py` from the registry; `onnxcam ops` prints the "
+        "same.\n\n"
+        f"{ruled} operators have a derivative, that of {count['zero']} is zero, and "
+        f"{count['refused']} are refused. A *rule* emits the derivative itself; a *lowering* "
+        "spells the operator out in simpler ones, whose rules are used. Where an operator rounds "
+        "to integers, rounding counts as the identity and saturation as a `Clip` (the "
+        "straight-through estimator).\n"
     )
+    for domain in dict.fromkeys(row.domain for row in table):
+        text += f"\n## {DOMAINS.get(domain, domain)}\n\n"
+        text += "| operator | how | with respect to | note |\n|---|---|---|---|\n"
+        text += "".join(_row(row) for row in table if row.domain == domain)
+    return text
 
 
-def _names(keys: Iterable[tuple[str, str]]) -> list[str]:
-    return [f"{domain}.{op}" if domain else op for domain, op in keys]
-
-
-def with_table(page: str) -> str:
-    """The page with its operator table renewed."""
-    before, rest = page.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+def _row(row: Operator) -> str:
+    return f"| `{row.op}` | {row.how} | {', '.join(row.wrt)} | {row.note} |\n"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(page(), encoding="utf-8")

@@ -5,6 +5,6 @@ from __future__ import annotations
 import operators as table_script
 
 
-def test_the_operator_table_is_the_registry() -> None:
+def test_the_operator_page_is_the_registry() -> None:
     page = table_script.PAGE.read_text(encoding="utf-8")
-    assert table_script.with_table(page) == page, "run python scripts/operators.py"
+    assert table_script.page() == page, "run python scripts/operators.py"

@@ -31,7 +31,9 @@ def is_quick(model: onnx.ModelProto) -> bool:
 
 def evaluator(model: onnx.ModelProto) -> ReferenceEvaluator:
     """The model in float64, ready to be run with float64 feeds."""
-    return ReferenceEvaluator(in_type(model, onnx.TensorProto.DOUBLE), new_ops=[Conv, MaxPool, AveragePool])
+    return ReferenceEvaluator(
+        in_type(model, onnx.TensorProto.DOUBLE), new_ops=[Conv, MaxPool, AveragePool]
+    )
 
 
 class _Window:

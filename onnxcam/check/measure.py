@@ -69,8 +69,9 @@ def measure(subject: Subject) -> Measured:
     del seen[subject.score.name]
     if not is_float(start):
         seen[start.name] = seen[start.name].astype(np.float32)
-    at, agreement = seen[start.name].astype(np.float64), None
     model = tail.model(seen)
+    seen = {value.name: seen[value.name] for value in model.graph.input}
+    at, agreement = seen[start.name].astype(np.float64), None
     score, precision = _scored(model, tail, seen, weights)
     if tail.dequantized:
         backward = Runner(append_gradients(model, tail.score.name, [start.name], seed=True))

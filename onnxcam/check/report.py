@@ -11,7 +11,7 @@ from onnxcam.card import LabelSpec, PreprocessSpec
 from onnxcam.check.measure import Measured, measure
 from onnxcam.check.subject import Subject, subject_of
 from onnxcam.compose import compose
-from onnxcam.errors import OnnxCamError, UnsupportedOperatorError
+from onnxcam.errors import ExecutionError, OnnxCamError, UnsupportedOperatorError
 from onnxcam.graph.layers import LayerSpec, rank_layers
 from onnxcam.graph.load import ModelSource
 
@@ -73,6 +73,14 @@ def check(
         passed, verdict = _verdict(measured)
     except UnsupportedOperatorError as error:
         passed, verdict = False, f"{error}{_instead(subject)}"
+    except ExecutionError as error:
+        if subject.open_size is None:
+            raise
+        height, width = subject.open_size
+        raise ExecutionError(
+            f"{error}; the model leaves the picture's size open and {height} x {width} was tried: "
+            f'name one that it takes, --preprocess size.json with {{"size": [height, width]}}'
+        ) from None
     head = subject.head
     return Report(
         opset=subject.network.opset,

@@ -1,8 +1,8 @@
 """What of a model is checked: the gradient of which score, at which tensor, for which input.
 
 A classifier is checked as it is explained: the best class's logit at the target layer. Of any
-other model, a random weighting of its first float output is taken, at the layer that a heatmap
-would be drawn of, or at its first real tensor where there is none.
+other model, a random weighting of its first float output is taken, and the whole way back to its
+first real tensor, unless a layer is named.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from onnxcam.graph.head import Head, explained_tensors, find_head
 from onnxcam.graph.layers import LayerSpec, resolve_layer
 from onnxcam.graph.load import ModelSource
 from onnxcam.graph.network import Network, is_float, operands
+from onnxcam.graph.picture import find_image_input
 
 _OPEN_SIZE = 64
 """Length of what an input leaves open, a batch aside, where it is no picture."""
@@ -27,11 +28,15 @@ _OPEN_SIZE = 64
 
 @dataclass(frozen=True)
 class Subject:
-    """`head` is None where the model gives no class scores; then `score` is some output."""
+    """`head` is None where the model gives no class scores; then `score` is some output.
+
+    `open_size` is the picture size that was chosen for a model which leaves it open.
+    """
 
     network: Network
     feeds: dict[str, np.ndarray]
     input: str
+    open_size: tuple[int, int] | None
     head: Head | None
     score: gs.Tensor
     start: gs.Tensor
@@ -43,22 +48,43 @@ def subject_of(
     """Raises the errors of reading a model, and `ModelError` where nothing in it is real."""
     rng = np.random.default_rng(0)
     try:
-        network, image, card = understand(model, preprocess, labels)
+        picture, network = _fed_with_noise(model, preprocess, labels, rng)
     except ModelError:
-        network = Network(model)
-        feeds = {}
-        described = ", ".join(f"{t.name} {t.dtype} {t.shape}" for t in network.inputs)
-    else:
-        rows, columns = card.preprocess.input_size(image)
-        noise = rng.integers(0, 256, (rows, columns, 3), dtype=np.uint8)
-        picture = card.preprocess.tensor(noise, image)
-        feeds = {image.name: np.repeat(picture, image.batch or 1, axis=0)}
-        described = f"{image.name} {image.layout} {network.tensors[image.name].shape}"
+        picture, network = None, Network(model)
+    feeds = {} if picture is None else dict(picture.feeds)
     for tensor in network.inputs:
-        feeds.setdefault(tensor.name, _made_up(tensor, rng))
+        if tensor.name not in feeds:
+            feeds[tensor.name] = _made_up(tensor, rng)
+    described = ", ".join(f"{t.name} {t.dtype} {t.shape}" for t in network.inputs)
     head = _head(network)
     score = head.logits if head else explained_tensors(network)[0]
-    return Subject(network, feeds, described, head, score, _start(network, layer, score))
+    if layer is None and (head is None or picture is None):
+        start = _first_real(network, score)
+    else:
+        start = network.tensors[resolve_layer(network, layer).name]
+    if picture is None:
+        return Subject(network, feeds, described, None, head, score, start)
+    return Subject(network, feeds, picture.described, picture.open_size, head, score, start)
+
+
+@dataclass(frozen=True)
+class _Picture:
+    feeds: dict[str, np.ndarray]
+    described: str
+    open_size: tuple[int, int] | None
+
+
+def _fed_with_noise(
+    model: ModelSource, preprocess: PreprocessSpec, labels: LabelSpec, rng: np.random.Generator
+) -> tuple[_Picture, Network]:
+    declared = find_image_input(Network(model))
+    network, image, card = understand(model, preprocess, labels)
+    size = card.preprocess.input_size(image)
+    noise = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+    tensor = np.repeat(card.preprocess.tensor(noise, image), image.batch or 1, axis=0)
+    shape = f"{image.name} {image.layout} {network.tensors[image.name].shape}"
+    left_open = declared.height is None or declared.width is None
+    return _Picture({image.name: tensor}, shape, size if left_open else None), network
 
 
 def _head(network: Network) -> Head | None:
@@ -79,15 +105,16 @@ def _made_up(tensor: gs.Tensor, rng: np.random.Generator) -> np.ndarray:
     return rng.integers(0, 2, shape).astype(tensor.dtype)
 
 
-def _start(network: Network, layer: LayerSpec, score: gs.Tensor) -> gs.Tensor:
-    try:
-        return network.tensors[resolve_layer(network, layer).name]
-    except ModelError:
-        if layer is not None:
-            raise
-    for node in network.graph.nodes:
-        tensors = [t for t in (*operands(node), *node.outputs) if t.name in network.varying]
-        for tensor in tensors:
-            if is_float(tensor) and find_path(network.graph.nodes, [tensor.name], [score.name]).nodes:
+def _first_real(network: Network, score: gs.Tensor) -> gs.Tensor:
+    """The first real tensor that the score depends on: an input, or what is made of integers."""
+    behind = {score.name}
+    for node in reversed(network.graph.nodes):
+        if any(t.name in behind for t in node.outputs):
+            behind.update(t.name for t in operands(node) if t.name in network.varying)
+    made = (t for node in network.graph.nodes for t in node.outputs)
+    for tensor in (*network.inputs, *made):
+        if tensor.name in behind and is_float(tensor):
+            path = find_path(network.graph.nodes, [tensor.name], [score.name])
+            if path.nodes:
                 return tensor
     raise ModelError(f"'{score.name}' depends on no real tensor; there is nothing to differentiate")

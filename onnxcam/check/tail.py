@@ -24,6 +24,8 @@ from onnxcam.graph.body import needed, node_proto, value_info
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import Network, constant, is_float, operands
 
+_LARGEST_ARITHMETIC = 64
+
 
 @dataclass(frozen=True)
 class Tail:
@@ -46,8 +48,9 @@ class Tail:
             stored = constant(tensor)
             if isinstance(tensor, gs.Constant):
                 graph.initializer.append(OnnxExporter.export_tensor_proto(tensor))
-            elif stored is not None:
-                graph.initializer.append(onnx.numpy_helper.from_array(stored, tensor.name))
+            elif stored is not None or _is_arithmetic(recorded[tensor.name]):
+                value = recorded[tensor.name] if stored is None else stored
+                graph.initializer.append(onnx.numpy_helper.from_array(value, tensor.name))
             else:
                 graph.input.append(_declared(tensor.name, recorded[tensor.name]))
         out = gs.Variable(self.score.name, np.dtype(np.float32), list(self.score.shape))
@@ -55,6 +58,11 @@ class Tail:
         model = onnx.ModelProto(ir_version=max(self.network.proto.ir_version, 8), graph=graph)
         model.opset_import.extend(self.network.proto.opset_import)
         return in_type(model, onnx.TensorProto.FLOAT)
+
+
+def _is_arithmetic(value: np.ndarray) -> bool:
+    """Whether it is a computed shape or the like, which others are inferred from."""
+    return value.dtype.kind in "iu" and value.size <= _LARGEST_ARITHMETIC
 
 
 def _declared(name: str, value: np.ndarray) -> onnx.ValueInfoProto:
@@ -77,6 +85,8 @@ def tail_of(network: Network, start: str, score: str) -> Tail:
             before = len(e.nodes)
             real = _on_real_numbers(e, node, path)
             nodes += [*e.nodes[before:], real]
+    if not is_float(network.tensors[score]):  # explained as if nothing in it was cut off
+        nodes = [_uncut(node) if _makes(node, score) else node for node in nodes]
     nodes = needed(nodes, {score})
     read = _read_from_outside(nodes)
     return Tail(
@@ -87,6 +97,16 @@ def tail_of(network: Network, start: str, score: str) -> Tail:
         [t for name, t in read.items() if name != start and constant(t) is None],
         any(_is_quantized(node, path) for node in path.nodes),
     )
+
+
+def _makes(node: gs.Node, name: str) -> bool:
+    return any(t.name == name for t in node.outputs)
+
+
+def _uncut(node: gs.Node) -> gs.Node:
+    if node.op != "Clip":
+        return node
+    return gs.Node("Identity", node.name, inputs=[node.inputs[0]], outputs=list(node.outputs))
 
 
 def _read_from_outside(nodes: list[gs.Node]) -> dict[str, gs.Tensor]:

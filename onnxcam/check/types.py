@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from onnxcam.graph.load import tensors_of
+from onnxcam.graph.external import tensors_of, values
 
 _REAL = {
     TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16,
@@ -28,7 +28,7 @@ def _convert(graph: onnx.GraphProto, elem_type: int) -> None:
     dtype = helper.tensor_dtype_to_np_dtype(elem_type)
     for tensor in tensors_of(graph):
         if tensor.data_type in _REAL - {elem_type}:
-            value = numpy_helper.to_array(tensor).astype(dtype)
+            value = values(tensor).astype(dtype)
             tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
     for value in (*graph.input, *graph.output, *graph.value_info):
         if value.type.tensor_type.elem_type in _REAL:

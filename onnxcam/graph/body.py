@@ -103,8 +103,17 @@ def _is_small(tensor: gs.Tensor) -> bool:
 
 
 def close(inner: Emitter, inputs: Sequence[gs.Tensor], outputs: Sequence[gs.Tensor]) -> gs.Graph:
-    """What was emitted as a body: `inputs` in, `outputs` (copies of them) out, the rest dropped."""
-    results = [inner.unary("Identity", tensor) for tensor in outputs]
+    """What was emitted as a body: `inputs` in, `outputs` out, the rest dropped.
+
+    An output that is not made inside, or is one already, is copied. No other is: ONNX Runtime
+    loses track of tensors whose copies it removes behind its fusion of `Gemm` and `Transpose`.
+    """
+    own = {tensor.name for node in inner.nodes for tensor in node.outputs}
+    results: list[gs.Tensor] = []
+    for tensor in outputs:
+        fresh = tensor.name in own
+        results.append(tensor if fresh else inner.unary("Identity", tensor))
+        own.discard(tensor.name)
     nodes = needed(inner.nodes, {tensor.name for tensor in results})
     return gs.Graph(nodes, list(inputs), results, name=inner.name("body"), opset=inner.opset)
 

@@ -26,7 +26,12 @@ LARGEST_MESSAGE = 2**31 - 1
 LARGEST_READ = 1024
 """Tensors of up to this many elements are read with the model: shape arithmetic needs them."""
 
-_BITS = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}
+_BITS = {
+    getattr(onnx.TensorProto, name): bits
+    for name, bits in {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}.items()
+    if hasattr(onnx.TensorProto, name)
+}
+"""Types that are packed, several elements a byte."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,7 @@ def attach(model: onnx.ModelProto, path: Path) -> bool:
     for tensor, weight in outside:
         try:
             place = _checked(tensor, find)
-        except (ModelError, OSError, ValueError, KeyError) as error:
+        except (ModelError, OSError, ValueError) as error:
             raise ModelError(f"{path}: {error}") from None
         if weight and math.prod(tensor.dims) > LARGEST_READ:
             _set(tensor, place.file.parent, place.file.name, place)
@@ -169,10 +174,19 @@ def _checked(tensor: onnx.TensorProto, find: Callable[[str], tuple[Path, int]]) 
 
 def size_in_bytes(tensor: onnx.TensorProto) -> int:
     """How many bytes the values of a tensor's shape and type take."""
-    bits = _BITS.get(onnx.TensorProto.DataType.Name(tensor.data_type))
-    if bits is None:
-        bits = 8 * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    bits = _BITS.get(tensor.data_type) or 8 * element_type(tensor).itemsize
     return -(-math.prod(tensor.dims) * bits // 8)
+
+
+def element_type(tensor: onnx.TensorProto) -> np.dtype:
+    """NumPy's type for a tensor's values; `ModelError` for one that onnx does not know."""
+    try:
+        return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
+    except (KeyError, ValueError):
+        raise ModelError(
+            f"the weights '{tensor.name}' have the element type {tensor.data_type}, which "
+            f"onnx {onnx.__version__} does not know; install a newer one"
+        ) from None
 
 
 def _set(tensor: onnx.TensorProto, folder: Path | None, location: str, place: Place) -> None:

@@ -14,8 +14,8 @@ ACTIVATIONS = {
     "QLinearSoftmax": "softmax", "QLinearSigmoid": "sigmoid",
 }  # fmt: skip
 
-_TRANSPARENT = ("Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze")
-_TRANSPARENT += ("QuantizeLinear", "DequantizeLinear")
+_TRANSPARENT = {"Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze"}
+_TRANSPARENT |= {"QuantizeLinear", "DequantizeLinear"}
 _DECISIONS = ("ArgMax", "TopK")
 
 
@@ -101,5 +101,18 @@ def _step_back(tensor: gs.Tensor) -> Head:
             probabilities = node.inputs[0]
         node = producer(node.inputs[0])
     if node is not None and node.op in ACTIVATIONS and _is_scores(node.inputs[0]):
-        return Head(node.inputs[0], probabilities, ACTIVATIONS[node.op])
-    return Head(tensor, None, "logits")
+        return Head(_before_rounding(node.inputs[0]), probabilities, ACTIVATIONS[node.op])
+    return Head(_before_rounding(tensor), None, "logits")
+
+
+def _before_rounding(scores: gs.Tensor) -> gs.Tensor:
+    """What a final pair of QuantizeLinear and DequantizeLinear rounds and cuts off.
+
+    The best score is the one that saturates first, and then nothing would flow.
+    """
+    node = producer(scores)
+    if node is None or node.op != "DequantizeLinear":
+        return scores
+    quantised = node.inputs[0]
+    node = producer(quantised)
+    return node.inputs[0] if node is not None and node.op == "QuantizeLinear" else quantised

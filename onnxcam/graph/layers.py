@@ -80,7 +80,9 @@ def rank_layers(network: Network) -> list[TargetLayer]:
         if is_real(t) and (features := as_feature_map(t, roles.get(t.name))) is not None
     }
     makers = {t.name: node for node in path for t in node.outputs}
+    explained = {tensor.name for tensor in explained_tensors(network)}
     named = [name for name in maps if plain_op(makers[name]) not in _MOVES | _LINEAR]
+    named = [name for name in named if name not in explained]  # a picture is its own output's map
     if not named:
         raise ModelError(
             "no layer between picture and score is spatial, so there is nothing to draw a heatmap "
@@ -157,7 +159,7 @@ def _trunk(path: list[gs.Node]) -> set[str]:
     trunk: set[str] = set()
     for position, node in enumerate(path):
         alive.update(t.name for t in node.outputs if t.name in last_use and is_real(t))
-        alive = {name for name in alive if last_use[name] > position}
+        alive.difference_update(t.name for t in operands(node) if last_use[t.name] == position)
         if len(alive) == 1:
             trunk |= alive
     return trunk | {t.name for node in path[-1:] for t in node.outputs}
@@ -166,12 +168,13 @@ def _trunk(path: list[gs.Node]) -> set[str]:
 def _automatic(
     network: Network, path: list[gs.Node], maps: dict[str, FeatureMap], candidates: list[str]
 ) -> str:
-    collapse = next(
+    collapses = (
         node
         for node in reversed(path)
         if any(t.name in maps for t in node.inputs)
         and not any(t.name in maps for t in node.outputs)
     )
+    collapse = next(collapses, path[-1])  # a network that puts out pictures has none
     if collapse.op in ("Gather", "Slice", "Split"):
         before = _before_last_attention(network, path, maps)
         if before is not None:

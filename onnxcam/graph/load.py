@@ -106,8 +106,10 @@ def modernized(model: onnx.ModelProto) -> onnx.ModelProto:
         return model
     from onnx import version_converter  # rarely needed
 
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
     try:
-        converted = version_converter.convert_version(completed(model), OLDEST_OPSET)
+        converted = version_converter.convert_version(completed(copy), OLDEST_OPSET)
     except Exception as error:  # the converter raises whatever its C++ throws
         reason = " ".join(str(error).split())[:200]
         raise ModelError(

@@ -82,7 +82,7 @@ def _named(e: Emitter, tensor: gs.Tensor, name: str) -> gs.Tensor:
     """A tensor of that name: an emitted one renamed, any other copied."""
     made_here = tensor.inputs and any(tensor.inputs[0] is node for node in e.nodes)
     if not made_here or not tensor.name.startswith("onnxcam/"):
-        tensor = e.unary("Identity", tensor)
+        tensor = e.op("Identity", tensor, shape=tensor.shape)
     tensor.name = name
     return tensor
 

@@ -85,6 +85,7 @@ def runtime_block() -> int:
 class _Unblocking:
     def __init__(self, model: onnx.ModelProto, block: int) -> None:
         self.model, self.block = model, block
+        self.opset = max(e.version for e in model.opset_import if e.domain in ("", "ai.onnx"))
         self.stored = {tensor.name: tensor for tensor in model.graph.initializer}
         self.restored: dict[tuple[str, bool], str] = {}
         self.blocked: set[str] = set()
@@ -121,7 +122,7 @@ class _Unblocking:
         if node.op_type != "ReorderOutput":
             self.blocked.update(node.output)
         if node.op_type == "Conv":
-            yield self.convolution(node)
+            yield from self.convolution(node)
         elif node.op_type == "Upsample":
             yield self.resize(node)
         elif node.op_type == "ReorderInput":
@@ -140,14 +141,24 @@ class _Unblocking:
             self.blocked.update(node.output)
         yield node
 
-    def convolution(self, node: onnx.NodeProto) -> onnx.NodeProto:
+    def convolution(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
         fused = len(node.input) > 3 or any(a.name in _ACTIVATED for a in node.attribute)
         made = _renamed(node, _MICROSOFT if fused else "", "FusedConv" if fused else "Conv")
         weight = self.stored[node.input[1]]
         per_group, group = weight.dims[1], _ints(node, "group", [1])[0]
         by_input = per_group % self.block == 0 and not (group > 1 and per_group == 1)
         made.input[1] = self.weight(weight, by_input)
-        return made
+        if _text(node, "activation", "") != "HardSwish" or len(node.input) > 3 or self.opset < 14:
+            yield made
+            return
+        # Its derivative takes what goes into it, which a fused operator keeps to itself.
+        plain = _renamed(made, "", "Conv")
+        kept = [a for a in plain.attribute if a.name not in _ACTIVATED]
+        del plain.attribute[:]
+        plain.attribute.extend(kept)
+        plain.output[0] = f"{node.output[0]}/before"
+        yield plain
+        yield helper.make_node("HardSwish", plain.output, node.output)
 
     def weight(self, tensor: onnx.TensorProto, by_input: bool) -> str:
         """Name of the weights in their ordinary order.
@@ -191,8 +202,9 @@ class _Unblocking:
         if _ints(node, "channels_last", [0])[0]:
             yield helper.make_node("Transpose", [source], [f"{target}/first"], perm=[0, 3, 1, 2])
             source = f"{target}/first"
-        attrs = {"domain": BLOCKED, "block": self.block}
-        yield helper.make_node("ReorderInput", [source], [target], node.name, **attrs)
+        yield helper.make_node(
+            "ReorderInput", [source], [target], node.name, domain=BLOCKED, block=self.block
+        )
 
     def pad_inputs(self) -> None:
         """Say how many channels `ReorderInput` adds, which takes the shapes of what it reads."""

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
-from onnx_graphsurgeon.ir.tensor import LazyValues
+from onnx_graphsurgeon.ir.tensor import LazyValues, SparseValues
 
 from onnxcam.errors import ModelError, OnnxCamError, one_line
-from onnxcam.graph.external import detached, size_in_bytes, values
-from onnxcam.graph.load import ModelSource, load_with_file, modernized
-from onnxcam.graph.nchwc import unblocked
-from onnxcam.graph.sequences import without_sequences
+from onnxcam.graph.external import detached, element_type, size_in_bytes, values
+from onnxcam.graph.load import ModelSource, load_with_file
+from onnxcam.graph.normal_form import in_normal_form
 from onnxcam.graph.shapes import Facts
 
 
@@ -31,7 +30,7 @@ class Network:
         path = None if isinstance(model, onnx.ModelProto) else Path(model)
         state = _state(path)
         loaded, file = load_with_file(model)
-        self.proto: onnx.ModelProto = without_sequences(unblocked(modernized(loaded)))
+        self.proto: onnx.ModelProto = in_normal_form(loaded)
         self._file = file if self.proto is loaded else None
         self._file_state = state
         gs.logger.G_LOGGER.severity = gs.logger.G_LOGGER.CRITICAL
@@ -133,17 +132,30 @@ class _Stored(LazyValues):
     def __init__(self, tensor: onnx.TensorProto) -> None:
         self.tensor = tensor
         self.shape = list(tensor.dims)
-        self.dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
+        self.dtype = element_type(tensor)
         self.nbytes = size_in_bytes(tensor)
 
     def load(self) -> np.ndarray:
         return values(self.tensor)
 
 
+class _Sparse(SparseValues):
+    """Stored values of which most are zero, given with their indices."""
+
+    def load(self) -> np.ndarray:
+        stored, places = values(self.tensor.values), values(self.tensor.indices)
+        dense = np.zeros(self.tensor.dims, stored.dtype)
+        index = places.T if places.ndim == 2 else np.unravel_index(places, dense.shape)
+        dense[tuple(index)] = stored
+        return dense
+
+
 def _read_with_care(tensor: gs.Constant) -> None:
-    """onnx-graphsurgeon itself knows neither external data nor all element types."""
+    """onnx-graphsurgeon knows no external data, few element types, and sparse values by half."""
     lazy = tensor._values
-    if isinstance(lazy, LazyValues) and isinstance(lazy.tensor, onnx.TensorProto):
+    if isinstance(lazy, SparseValues):
+        tensor.values = _Sparse(lazy.tensor)
+    elif isinstance(lazy, LazyValues):
         tensor.values = _Stored(lazy.tensor)
 
 

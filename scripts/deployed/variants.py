@@ -29,7 +29,6 @@ from onnxruntime.quantization import (
     quantize_dynamic,
     quantize_static,
 )
-from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from onnxruntime.transformers import optimizer
 from onnxruntime.transformers.float16 import convert_float_to_float16
@@ -116,6 +115,10 @@ def dynamic(model: Path, to: Path) -> None:
 
 def blockwise(bits: int, model: Path, to: Path) -> None:
     """Weights of matrix products alone, in blocks of 32."""
+    from onnxruntime.quantization.matmul_nbits_quantizer import (
+        MatMulNBitsQuantizer,
+    )  # needs onnx-ir
+
     quantizer = MatMulNBitsQuantizer(onnx.load(model), bits=bits, block_size=32)
     quantizer.process()
     _save_changed(quantizer.model.model, to)
@@ -164,6 +167,13 @@ VARIANTS: dict[str, Write] = {
 }
 
 
+def _require_runs(model: Path) -> None:
+    """A tool may write what its own runtime refuses."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+
+
 def write_variants(folder: Path, model: Path) -> None:
     """All variants of a model that its tools can make, as FOLDER/VARIANT/MODEL."""
     for name, write in VARIANTS.items():
@@ -173,6 +183,7 @@ def write_variants(folder: Path, model: Path) -> None:
             continue
         try:
             write(model, to)
+            _require_runs(to)
         except Exception as error:  # what a tool cannot convert is not ours to judge
             print(f"{name} {model.name}: {' '.join(str(error).split())[:160]}", flush=True)
             to.unlink(missing_ok=True)

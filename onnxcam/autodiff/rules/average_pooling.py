@@ -10,7 +10,7 @@ import onnx_graphsurgeon as gs
 from onnxcam.autodiff.cotangent import fold, full, unfold
 from onnxcam.autodiff.registry import vjp
 from onnxcam.autodiff.rules.structure import spread
-from onnxcam.autodiff.rules.window import Window, crop, kernel_of, window_of
+from onnxcam.autodiff.rules.window import Window, as_tensor, crop, kernel_of, window_of
 from onnxcam.graph.dims import Shape, is_static
 from onnxcam.graph.emitter import Emitter
 
@@ -38,10 +38,10 @@ def average_pool(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
 
 def _covers_all(x: gs.Tensor, window: Window) -> bool:
     """Whether a single window position sees the whole input."""
-    return window.begins is not None and all(
+    return window.pads is not None and all(
         isinstance(size, int) and extent - begin >= size and dilation == 1
         for size, extent, begin, dilation in zip(
-            x.shape[2:], window.extents, window.begins, window.dilations, strict=True
+            x.shape[2:], window.extents, window.pads[0], window.dilations, strict=True
         )
     )
 
@@ -50,8 +50,7 @@ def _is_tiling(x: gs.Tensor, window: Window) -> bool:
     """Whether the windows lie edge to edge and cover the input exactly."""
     return (
         window.kernel == window.strides
-        and window.begins == [0] * window.rank
-        and window.ends == [0] * window.rank
+        and window.pads == ([0] * window.rank, [0] * window.rank)
         and all(d == 1 for d in window.dilations)
         and is_static(x.shape[2:])
         and all(s % k == 0 for s, k in zip(x.shape[2:], window.kernel, strict=True))
@@ -62,11 +61,8 @@ def _per_window(e: Emitter, node: gs.Node, dy: gs.Tensor, window: Window) -> gs.
     """dy divided by how many values each window averages."""
     ceil = node.attrs.get("ceil_mode", 0)
     include = node.attrs.get("count_include_pad", 0)
-    if window.begins is None:
-        inside = bool(include)
-    else:
-        inside = not ceil and (include or not any([*window.begins, *window.ends]))
-    if inside:
+    padded = window.pads is None or any([*window.pads[0], *window.pads[1]])
+    if not ceil and (include or not padded):
         return e.mul(dy, 1 / math.prod(window.kernel))
     known = np.ones([1] * window.rank)
     for k in range(window.rank):
@@ -87,18 +83,18 @@ def _counts(
     size, length = x.shape[axis], y.shape[axis]
     include = node.attrs.get("count_include_pad", 0)
     taps = np.arange(window.kernel[k]) * window.dilations[k]
-    if window.begins is not None and is_static([size, length]):
-        begin = window.begins[k]
-        first, last = (-begin, size + window.ends[k]) if include else (0, size)
+    begin, end = window.begins[k], window.ends[k]
+    if isinstance(begin, int) and isinstance(end, int) and is_static([size, length]):
+        first, last = (-begin, size + end) if include else (0, size)
         places = np.arange(length)[:, None] * window.strides[k] - begin + taps
         return ((places >= first) & (places < last)).sum(axis=1)
-    begin_t = e.ints(window.begins[k]) if window.begins is not None else window.begin_tensors[k]
+    begin_t = as_tensor(e, begin)
     number = e.squeeze(e.dim(y, axis), [0])
     zero, one = e.constant(0, np.int64), e.constant(1, np.int64)
     index = e.op("Range", zero, number, one, shape=[length])
     starts = e.unsqueeze(e.sub(e.mul(index, window.strides[k]), begin_t), [1])
     places_t = e.add(starts, e.constant(taps[None], np.int64))
-    after = e.add(e.dim(x, axis), window.ends[k] if include else 0)
+    after = e.add(e.dim(x, axis), end if include else 0)
     first_t = e.sub(e.unary("Neg", begin_t), 1) if include else e.ints(-1)
     counted = e.logical_and(e.greater(places_t, first_t), e.less(places_t, after))
     return e.reduce("ReduceSum", e.cast(counted, dtype), [-1], keepdims=False)
@@ -131,10 +127,9 @@ def _window_sums(e: Emitter, dy: gs.Tensor, x: gs.Tensor, window: Window) -> gs.
     for k, stride in enumerate(window.strides):
         dy = spread(e, dy, k - rank, stride)
     reach = [extent - 1 for extent in window.extents]
-    fixed = window.begins is not None and is_static(x.shape[2:]) and is_static(dy.shape[2:])
-    if fixed:
-        assert window.begins is not None
-        front = [r - b for r, b in zip(reach, window.begins, strict=True)]
+    padding = window.pads if is_static([*x.shape[2:], *dy.shape[2:]]) else None
+    if padding is not None:
+        front = [r - b for r, b in zip(reach, padding[0], strict=True)]
         back = [
             size - length - f + r
             for size, length, f, r in zip(x.shape[2:], dy.shape[2:], front, reach, strict=True)
@@ -158,7 +153,7 @@ def _window_sums(e: Emitter, dy: gs.Tensor, x: gs.Tensor, window: Window) -> gs.
         dilations=window.dilations if dilated else None,
         count_include_pad=1,
     )
-    return dx if fixed else crop(e, dx, x, window)
+    return crop(e, dx, x, window) if padding is None else dx
 
 
 def _own_pad(amount: int, reach: int, dilation: int) -> int:

@@ -7,6 +7,8 @@ silently wrong where a stride leaves a remainder, so the form depends on the str
 * stride 1: a plain `Conv` with the weights flipped and their channel axes swapped;
 * stride > 1, depthwise: zeros put between the values, then the same plain `Conv`;
 * stride > 1, else: `ConvTranspose` without padding, then the padding sliced off.
+
+With respect to the weights it is a correlation of the input with the cotangent.
 """
 
 from __future__ import annotations
@@ -15,12 +17,15 @@ from dataclasses import dataclass
 
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.cotangent import fold, full, unfold
+from onnxcam.autodiff.cotangent import fold, full, sum_over, unfold
 from onnxcam.autodiff.registry import vjp
+from onnxcam.autodiff.rules.correlation import correlation
 from onnxcam.autodiff.rules.structure import spread
-from onnxcam.autodiff.rules.window import Window, crop, window_of
+from onnxcam.autodiff.rules.window import Window, crop, kernel_of_weights, window_of, with_pads
+from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.dims import Shape, is_static
 from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.network import describe
 
 
 @dataclass(frozen=True)
@@ -29,22 +34,23 @@ class _Weights:
 
     tensor: gs.Tensor
     group: int
+    shape: list[int]
 
     @property
     def outputs(self) -> int:
-        return int(self.tensor.shape[0])
+        return self.shape[0]
 
     @property
     def inputs(self) -> int:
-        return int(self.tensor.shape[1]) * self.group
+        return self.shape[1] * self.group
 
     @property
     def kernel(self) -> list[int]:
-        return [int(k) for k in self.tensor.shape[2:]]
+        return self.shape[2:]
 
     @property
     def depthwise(self) -> bool:
-        return self.group > 1 and self.tensor.shape[1] == 1
+        return self.group > 1 and self.shape[1] == 1
 
     def transposed(self, e: Emitter) -> gs.Tensor:
         """(C, M / group, *kernel): channel axes swapped within each group, kernel flipped."""
@@ -59,11 +65,33 @@ class _Weights:
         return e.flip(w, range(-len(kernel), 0))
 
 
-@vjp("Conv")
+def _weights(node: gs.Node) -> _Weights:
+    """A node's weights; those that are computed need a shape that is known."""
+    w = node.inputs[1]
+    shape = [*w.shape[:2], *kernel_of_weights(node)]
+    if not is_static(shape):
+        raise UnsupportedOperatorError(
+            f"{describe(node)} has as many channels as only the run knows, which has no "
+            f"derivative here; fix the model's input size"
+        )
+    return _Weights(w, node.attrs.get("group", 1), shape)
+
+
+def _bias(e: Emitter, node: gs.Node, dy: gs.Tensor) -> gs.Tensor:
+    y = node.outputs[0]
+    rank = len(y.shape)
+    return sum_over(e, dy, y, [-rank, *range(2 - rank, 0)], keepdims=False)
+
+
+@vjp("Conv", wrt=(0, 1, 2))
 def conv(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     x, y = node.inputs[0], node.outputs[0]
-    weights = _Weights(node.inputs[1], node.attrs.get("group", 1))
+    if i == 2:
+        return _bias(e, node, dy)
+    weights = _weights(node)
     window = window_of(e, node, weights.kernel)
+    if i == 1:
+        return correlation(e, x, full(e, dy, y), weights.shape, weights.group, window)
     whole = fold(e, full(e, dy, y, range(1 - len(y.shape), 0)), y)
     if all(stride == 1 for stride in window.strides):
         dx = _flipped(e, whole, x, weights, window)
@@ -83,20 +111,20 @@ def _flipped(
     rank = window.rank
     reach = [extent - 1 for extent in window.extents]
     lengths = dy.shape[2:]
-    exact = window.begins is not None and all(
+    padding = window.pads
+    if padding is not None and all(
         window.strides[k] == 1 or is_static([x.shape[2 + k], lengths[k]]) for k in range(rank)
-    )
-    if exact:
-        assert window.begins is not None
-        begins = [reach[k] - window.begins[k] for k in range(rank)]
+    ):
+        begins = [reach[k] - padding[0][k] for k in range(rank)]
         ends = [
-            reach[k] - window.ends[k]
+            reach[k] - padding[1][k]
             if window.strides[k] == 1
             else x.shape[2 + k] - lengths[k] - begins[k] + reach[k]
             for k in range(rank)
         ]
         dims: Shape = list(x.shape[2:])
     else:  # cover every position of the padded input, and cut to size afterwards
+        padding = None
         begins = ends = reach
         dims = [d + r if isinstance(d, int) else None for d, r in zip(lengths, reach, strict=True)]
     negative = {k - rank: (min(0, begins[k]), min(0, ends[k])) for k in range(rank)}
@@ -110,7 +138,7 @@ def _flipped(
         dilations=window.dilations,
         group=weights.group,
     )
-    return dx if exact else crop(e, dx, x, window)
+    return crop(e, dx, x, window) if padding is None else dx
 
 
 def _transposed(
@@ -135,22 +163,27 @@ def _transposed(
     return crop(e, dx, x, window)
 
 
-@vjp("ConvTranspose")
+@vjp("ConvTranspose", wrt=(0, 1, 2))
 def conv_transpose(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     """The convolution that it is the transpose of, with the same weights."""
-    x, w, y = node.inputs[0], node.inputs[1], node.outputs[0]
-    window = window_of(e, node, [int(k) for k in w.shape[2:]])
+    x, y = node.inputs[0], node.outputs[0]
+    if i == 2:
+        return _bias(e, node, dy)
+    weights = _weights(node)
+    window = window_of(e, node, weights.kernel)
+    if i == 1:
+        return correlation(e, full(e, dy, y), x, weights.shape, weights.group, window)
     whole = fold(e, full(e, dy, y, range(1 - len(y.shape), 0)), y)
-    pads = window.static_pads(node)
+    whole, pads = with_pads(e, whole, window)
     dx = e.op(
         "Conv",
         whole,
-        w,
+        weights.tensor,
         shape=[whole.shape[0], *x.shape[1:]],
         kernel_shape=window.kernel,
         strides=window.strides,
         pads=pads,
         dilations=window.dilations,
-        group=node.attrs.get("group", 1),
+        group=weights.group,
     )
     return unfold(e, dx, dy, x)

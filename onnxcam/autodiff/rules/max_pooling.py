@@ -13,7 +13,7 @@ import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.cotangent import full
 from onnxcam.autodiff.registry import vjp
-from onnxcam.autodiff.rules.window import Window, crop, kernel_of, window_of
+from onnxcam.autodiff.rules.window import Length, Window, crop, kernel_of, pad, window_of
 from onnxcam.graph.dims import is_static
 from onnxcam.graph.emitter import Emitter
 
@@ -59,8 +59,7 @@ def max_pool(e: Emitter, node: gs.Node, i: int, *dys: gs.Tensor | None) -> gs.Te
 def _is_known(node: gs.Node, window: Window, k: int) -> bool:
     """Whether the sizes along spatial axis k are numbers."""
     axis = k - window.rank
-    known = is_static([node.inputs[0].shape[axis], node.outputs[0].shape[axis]])
-    return known and window.begins is not None
+    return is_static([node.inputs[0].shape[axis], node.outputs[0].shape[axis]])
 
 
 def _cells_behind(node: gs.Node, window: Window, k: int) -> int:
@@ -72,40 +71,21 @@ def _cells_behind(node: gs.Node, window: Window, k: int) -> int:
     return overhang if _is_known(node, window, k) else overhang + 1
 
 
-def _padding(node: gs.Node, window: Window, k: int) -> tuple[int, int]:
-    """Padding along an axis of known size that makes it a whole number of cells."""
-    assert window.begins is not None
-    axis = k - window.rank
-    begin = window.begins[k]
-    cells = node.outputs[0].shape[axis] + _cells_behind(node, window, k)
-    return begin, cells * window.strides[k] - node.inputs[0].shape[axis] - begin
+def _padding(e: Emitter, node: gs.Node, window: Window, k: int) -> tuple[Length, Length]:
+    """Padding along spatial axis k that makes it a whole number of cells."""
+    x, y, axis = node.inputs[0], node.outputs[0], k - window.rank
+    begin, stride, behind = window.begins[k], window.strides[k], _cells_behind(node, window, k)
+    if isinstance(begin, int) and _is_known(node, window, k):
+        return begin, (y.shape[axis] + behind) * stride - x.shape[axis] - begin
+    cells = e.add(e.dim(y, axis), behind)
+    return begin, e.sub(e.sub(e.mul(cells, stride), e.dim(x, axis)), begin)
 
 
 def _padded(e: Emitter, node: gs.Node, window: Window) -> gs.Tensor:
     """The input as a whole number of cells along every spatial axis."""
-    x, y, rank = node.inputs[0], node.outputs[0], window.rank
-    known = [k for k in range(rank) if _is_known(node, window, k)]
+    x, rank = node.inputs[0], window.rank
     lowest = float(np.finfo(x.dtype if x.dtype.kind == "f" else np.float32).min)
-    amounts = {k - rank: _padding(node, window, k) for k in known}
-    padded = e.pad(x, amounts, lowest)
-    if len(known) == rank:
-        return padded
-    begins, ends = [e.ints(0, 0)], [e.ints(0, 0)]
-    shape = list(padded.shape)
-    for k in range(rank):
-        if k in known:
-            begins.append(e.ints(0))
-            ends.append(e.ints(0))
-            continue
-        axis = k - rank
-        begin = e.ints(window.begins[k]) if window.begins is not None else window.begin_tensors[k]
-        cells = e.add(e.dim(y, axis), _cells_behind(node, window, k))
-        begins.append(begin)
-        ends.append(e.sub(e.sub(e.mul(cells, window.strides[k]), e.dim(x, axis)), begin))
-        shape[axis] = None
-    pads = e.concat([*begins, *ends], -1)
-    fill = e.constant(lowest, x.dtype)
-    return e.op("Pad", padded, pads, fill, shape=shape, mode="constant")
+    return pad(e, x, {k - rank: _padding(e, node, window, k) for k in range(rank)}, lowest)
 
 
 def _seen(e: Emitter, node: gs.Node, window: Window) -> list[gs.Tensor]:
@@ -137,8 +117,9 @@ def _cut_out(e: Emitter, dx: gs.Tensor, node: gs.Node, window: Window) -> gs.Ten
     rank = window.rank
     if not all(_is_known(node, window, k) for k in range(rank)):
         return crop(e, dx, node.inputs[0], window)
-    amounts = [_padding(node, window, k) for k in range(rank)]
-    return e.pad(dx, {k - rank: (-begin, -end) for k, (begin, end) in enumerate(amounts)})
+    amounts = [_padding(e, node, window, k) for k in range(rank)]
+    cut = {k - rank: (-begin, -end) for k, (begin, end) in enumerate(amounts)}
+    return e.pad(dx, cut)
 
 
 def _first_hit(e: Emitter, seen: list[gs.Tensor], y: gs.Tensor) -> gs.Tensor:

@@ -15,9 +15,11 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from onnx import helper
 
-from onnxcam.autodiff.lowering import lowering
-from onnxcam.autodiff.registry import vjp
+from onnxcam.autodiff.lowering import Lowering, lowering
+from onnxcam.autodiff.registry import Cotangent, derivative_of, vjp
+from onnxcam.autodiff.walk import pull_back
 from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.network import producer
 
 _OWN_DOMAIN = "onnxcam"
 _SATURATE = "Saturate"
@@ -138,6 +140,20 @@ def _as_clip(node: gs.Node) -> gs.Node:
         for key in ("low", "high")
     ]
     return gs.Node("Clip", node.name, inputs=[*node.inputs, *bounds], outputs=list(node.outputs))
+
+
+def before_saturation(e: Emitter, q: gs.Tensor, dq: Cotangent) -> dict[str, Cotangent]:
+    """Cotangents of what a quantised operator reads, given that of what it stores, as if nothing
+    in it was cut off: the best of quantised scores is the one that saturates first."""
+    node = producer(q)
+    derivative = None if node is None else derivative_of(node)
+    if not isinstance(derivative, Lowering):
+        return {q.name: dq}
+    body = derivative.body(e, node)
+    last = next(each for each in body if any(t.name == q.name for t in each.outputs))
+    read = [x for i, x in enumerate(node.inputs) if derivative.covers(i)]
+    sources = [x.name for x in read if x.name in e.network.varying]
+    return pull_back(e, body, {last.inputs[0].name: dq}, sources)
 
 
 @vjp(_SATURATE, domain=_OWN_DOMAIN)

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import onnx_graphsurgeon as gs
 
 from onnxcam.errors import UnsupportedOperatorError
+from onnxcam.graph.dims import is_static
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import describe
+
+Length: TypeAlias = int | gs.Tensor
+"""A number, or a 1-D int64 tensor of one element where only the run knows it."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """A window over `rank` spatial axes.
+    """A window over `rank` spatial axes; `begins` and `ends` are the padding.
 
-    `begins` and `ends` are the padding; None when SAME padding depends on a size that only the
-    run knows, and then `begin_tensors` holds the padding in front, a 1-D int64 tensor an axis.
+    That of a transposed convolution is the window of the convolution that it is the transpose of.
     """
 
     kernel: list[int]
     strides: list[int]
     dilations: list[int]
-    begins: list[int] | None
-    ends: list[int]
-    begin_tensors: list[gs.Tensor]
+    begins: list[Length]
+    ends: list[Length]
 
     @property
     def rank(self) -> int:
@@ -35,14 +38,12 @@ class Window:
         """Length that the window covers on each axis, dilation counted."""
         return [d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilations, strict=True)]
 
-    def static_pads(self, node: gs.Node) -> list[int]:
-        """Begins and ends in ONNX's order."""
-        if self.begins is None:
-            raise UnsupportedOperatorError(
-                f"{describe(node)} has SAME padding and an input size that only the run knows, "
-                f"which has no derivative here; fix the model's input size"
-            )
-        return [*self.begins, *self.ends]
+    @property
+    def pads(self) -> tuple[list[int], list[int]] | None:
+        """Begins and ends as numbers; None where only the run knows them."""
+        begins = [pad for pad in self.begins if isinstance(pad, int)]
+        ends = [pad for pad in self.ends if isinstance(pad, int)]
+        return (begins, ends) if len(begins) == len(ends) == self.rank else None
 
 
 def kernel_of(node: gs.Node) -> list[int]:
@@ -50,100 +51,133 @@ def kernel_of(node: gs.Node) -> list[int]:
     return [int(k) for k in node.attrs["kernel_shape"]]
 
 
+def kernel_of_weights(node: gs.Node) -> list[int]:
+    """A convolution's kernel, from the shape of its weights."""
+    sizes = node.attrs.get("kernel_shape") or node.inputs[1].shape[2:]
+    if not is_static(sizes):
+        raise UnsupportedOperatorError(
+            f"{describe(node)} has a kernel whose size only the run knows, which has no "
+            f"derivative here; fix the model's input size"
+        )
+    return [int(k) for k in sizes]
+
+
 def window_of(e: Emitter, node: gs.Node, kernel: list[int]) -> Window:
-    """Read a node's window. SAME padding is turned into numbers where the size is known."""
+    """Read a node's window, its padding as numbers wherever they can be known."""
     rank = len(kernel)
     strides = list(node.attrs.get("strides", [1] * rank))
     dilations = list(node.attrs.get("dilations", [1] * rank))
     auto = node.attrs.get("auto_pad", "NOTSET")
-    x, y = node.inputs[0], node.outputs[0]
-    if auto == "VALID":
-        pads = [0] * (2 * rank)
-    elif auto in ("SAME_UPPER", "SAME_LOWER"):
-        return _same(e, node, kernel, strides, dilations, auto == "SAME_LOWER")
-    else:
+    begins: list[Length] = []
+    ends: list[Length] = []
+    if auto.startswith("SAME") or "output_shape" in node.attrs:
+        total = _total_of_transposed if node.op == "ConvTranspose" else _total
+        for k, stride in enumerate(strides):
+            extent = dilations[k] * (kernel[k] - 1) + 1
+            begin, end = _halves(e, total(e, node, k - rank, stride, extent), auto)
+            begins.append(begin)
+            ends.append(end)
+    elif auto != "VALID":
         pads = list(node.attrs.get("pads", [0] * (2 * rank)))
-    if node.op == "ConvTranspose" and "output_shape" in node.attrs:
-        pads = _pads_for_output(node, kernel, strides, dilations, x, y)
-    return Window(kernel, strides, dilations, pads[:rank], pads[rank:], [])
+        begins, ends = pads[:rank], pads[rank:]
+    else:
+        begins, ends = [0] * rank, [0] * rank
+    if node.op == "ConvTranspose":  # whole strides of padding at the output's end read nothing
+        extra = node.attrs.get("output_padding", [0] * rank)
+        unread = [more // stride * stride for more, stride in zip(extra, strides, strict=True)]
+        ends = [_less(e, end, number) for end, number in zip(ends, unread, strict=True)]
+    return Window(kernel, strides, dilations, begins, ends)
 
 
-def _same(
-    e: Emitter,
-    node: gs.Node,
-    kernel: list[int],
-    strides: list[int],
-    dilations: list[int],
-    lower: bool,
-) -> Window:
-    """SAME: ceil(size / stride) outputs; the padding is split evenly, the odd one by the name."""
+def _total(e: Emitter, node: gs.Node, axis: int, stride: int, extent: int) -> Length:
+    """Padding that SAME amounts to along an axis: there are ceil(size / stride) windows."""
     x, y = node.inputs[0], node.outputs[0]
-    long, short = (y, x) if node.op == "ConvTranspose" else (x, y)
-    begins: list[int] = []
-    ends: list[int] = []
-    tensors: list[gs.Tensor] = []
-    static = True
-    for k in range(len(kernel)):
-        extent = dilations[k] * (kernel[k] - 1) + 1
-        size, length = long.shape[2 + k], short.shape[2 + k]
-        if isinstance(size, int) and isinstance(length, int):
-            total = max(0, (length - 1) * strides[k] + extent - size)
-            begin = total - total // 2 if lower else total // 2
-            begins.append(begin)
-            ends.append(total - begin)
-            tensors.append(e.ints(begin))
-        elif strides[k] == 1:
-            begin = extent // 2 if lower else (extent - 1) // 2
-            begins.append(begin)
-            ends.append(extent - 1 - begin)
-            tensors.append(e.ints(begin))
-        else:
-            static = False
-            axis = k - len(kernel)
-            reach = e.add(e.mul(e.sub(e.dim(short, axis), 1), strides[k]), extent)
-            total_t = e.op("Max", e.sub(reach, e.dim(long, axis)), e.ints(0), shape=[1])
-            half = e.div(e.add(total_t, 1) if lower else total_t, 2)
-            begins.append(0)
-            ends.append(0)
-            tensors.append(half)
-    return Window(kernel, strides, dilations, begins if static else None, ends, tensors)
+    size, length = x.shape[axis], y.shape[axis]
+    if isinstance(size, int) and isinstance(length, int):
+        return max(0, (length - 1) * stride + extent - size)
+    if stride == 1:
+        return extent - 1
+    reach = e.add(e.mul(e.dim(y, axis), stride), extent - stride)
+    return e.op("Max", e.sub(reach, e.dim(x, axis)), e.ints(0), shape=[1])
 
 
-def _pads_for_output(
-    node: gs.Node,
-    kernel: list[int],
-    strides: list[int],
-    dilations: list[int],
-    x: gs.Tensor,
-    y: gs.Tensor,
-) -> list[int]:
-    """The padding that ConvTranspose's `output_shape` amounts to (the odd one in front)."""
-    extra = node.attrs.get("output_padding", [0] * len(kernel))
-    begins, ends = [], []
-    for k in range(len(kernel)):
-        size, length = x.shape[2 + k], y.shape[2 + k]
-        if not isinstance(size, int) or not isinstance(length, int):
-            raise UnsupportedOperatorError(
-                f"{describe(node)} has an output_shape and an input size that only the run "
-                f"knows, which has no derivative here; fix the model's input size"
-            )
-        extent = dilations[k] * (kernel[k] - 1) + 1
-        total = max(0, strides[k] * (size - 1) + extra[k] + extent - length)
-        begins.append(total - total // 2)
-        ends.append(total // 2)
-    return [*begins, *ends]
+def _total_of_transposed(
+    e: Emitter, node: gs.Node, axis: int, stride: int, extent: int
+) -> Length:
+    """The same of a transposed convolution, which cuts off what exceeds its `output_shape`.
+
+    SAME without one stands for the input's size times the stride, whatever that size is.
+    """
+    size = node.inputs[0].shape[axis]
+    extra = node.attrs["output_padding"][axis] if "output_padding" in node.attrs else 0
+    if "output_shape" not in node.attrs:
+        return max(0, extent + extra - stride)
+    beyond = extent + extra - stride - node.attrs["output_shape"][axis]
+    if isinstance(size, int):
+        return max(0, size * stride + beyond)
+    reach = e.add(e.mul(e.dim(node.inputs[0], axis), stride), beyond)
+    return e.op("Max", reach, e.ints(0), shape=[1])
+
+
+def _halves(e: Emitter, total: Length, auto: str) -> tuple[Length, Length]:
+    """Padding in front and behind; the odd one is behind for SAME_UPPER, else in front."""
+    upper = auto == "SAME_UPPER"
+    if isinstance(total, int):
+        begin = total // 2 if upper else total - total // 2
+        return begin, total - begin
+    front = e.div(total if upper else e.add(total, 1), 2)
+    return front, e.sub(total, front)
+
+
+def _less(e: Emitter, length: Length, number: int) -> Length:
+    if isinstance(length, int):
+        return length - number
+    return e.sub(length, number) if number else length
+
+
+def as_tensor(e: Emitter, length: Length) -> gs.Tensor:
+    """A length as a 1-D int64 tensor."""
+    return e.ints(length) if isinstance(length, int) else length
+
+
+def pad(
+    e: Emitter, x: gs.Tensor, amounts: dict[int, tuple[Length, Length]], value: float = 0.0
+) -> gs.Tensor:
+    """`Emitter.pad` by amounts some of which only the run knows."""
+    known: dict[int, tuple[int, int]] = {}
+    for axis, (before, after) in amounts.items():
+        if isinstance(before, int) and isinstance(after, int):
+            known[axis] = (before, after)
+    x = e.pad(x, known, value)
+    rest = {axis: both for axis, both in amounts.items() if axis not in known}
+    if not rest:
+        return x
+    axes = range(-len(x.shape), 0)
+    parts = [as_tensor(e, rest.get(axis, (0, 0))[side]) for side in (0, 1) for axis in axes]
+    shape = [None if axis in rest else x.shape[axis] for axis in axes]
+    fill = e.constant(value, x.dtype)
+    return e.op("Pad", x, e.concat(parts, -1), fill, shape=shape, mode="constant")
+
+
+def with_pads(e: Emitter, x: gs.Tensor, window: Window) -> tuple[gs.Tensor, list[int]]:
+    """x and the `pads` of an operator over it; what no attribute can say is padded before."""
+    if window.pads is not None:
+        begins, ends = window.pads
+        if min(*begins, *ends) >= 0:
+            return x, [*begins, *ends]
+    by_axis = zip(range(-window.rank, 0), window.begins, window.ends, strict=True)
+    amounts = {axis: (begin, end) for axis, begin, end in by_axis}
+    return pad(e, x, amounts), [0] * (2 * window.rank)
 
 
 def crop(e: Emitter, dx: gs.Tensor, x: gs.Tensor, window: Window) -> gs.Tensor:
     """Cut x's positions out of a cotangent of the padded input."""
-    for k in range(window.rank):
-        axis = k - window.rank
+    for axis, begin in zip(range(-window.rank, 0), window.begins, strict=True):
         size = x.shape[axis]
-        if window.begins is not None and isinstance(size, int):
-            begin = window.begins[k]
+        if isinstance(begin, int) and isinstance(size, int):
             dx = e.slice(dx, axis, begin, begin + size)
             continue
-        start = e.ints(window.begins[k]) if window.begins is not None else window.begin_tensors[k]
+        start = as_tensor(e, begin)
         stop = e.add(start, e.dim(x, axis))
         shape = list(dx.shape)
         shape[axis] = size

@@ -249,3 +249,40 @@ def test_gradients(p: Program) -> None:
 @pytest.mark.parametrize("p", PROGRAMS.values(), ids=PROGRAMS)
 def test_cotangents(p: Program) -> None:
     check_cotangents(p)
+
+
+@pytest.mark.parametrize("name", ["scan-4", "several states", "loop-4", "integers beside"])
+def test_in_half_precision(name: str) -> None:
+    p = in_half(PROGRAMS[name])
+    check_gradients(p, tolerance=1e-2)
+    seed = np.ones(session_of(p.model).run([p.of], p.feeds)[0].shape)
+    assert all(dx.dtype == np.float32 for dx in pulled(p, seed).values())
+
+
+GROWING = """
+g (float[2] x, int64 count) => (float[N] y) {
+  y = Loop (count, , x) <
+    body = step (int64 i, bool go, float[M] s) => (bool on, float[K] t) {
+      on = Identity(go)
+      t = Concat<axis = 0>(s, x)
+    }>
+}
+"""
+
+
+def test_a_state_that_changes_its_shape_is_refused() -> None:
+    with pytest.raises(UnsupportedOperatorError, match="shape") as raised:
+        append_gradients(parsed(GROWING), of="y", wrt=["x"])
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("count", "choices"), [(3, 0), (0, 1)])
+def test_only_a_loop_that_may_not_run_at_all_needs_a_choice(count: int, choices: int) -> None:
+    model = append_gradients(parsed(COUNTED % count), of="y", wrt=["x"])
+    assert [node.op_type for node in model.graph.node].count("If") == choices
+
+
+def test_a_loop_that_passes_something_on_gives_its_gradient_back() -> None:
+    model = append_gradients(parsed(COUNTED % 0), of="y", wrt=["x"])
+    (dx,) = session_of(model).run(["x_grad"], {"x": np.ones(2, np.float32)})
+    np.testing.assert_array_equal(dx, 1)

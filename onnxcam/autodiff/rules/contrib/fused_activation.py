@@ -1,7 +1,8 @@
 """Activations at the end of a fused operator, differentiated from what comes out of them.
 
-What went into the activation is stored nowhere, and computing it again would cost the convolution
-a second time. All that are fused are monotonous, so their slope can be told from their output.
+What went into the activation is stored nowhere, and computing it again costs the convolution a
+second time. All that are fused but HardSwish are monotonous, so their slope can be told from
+their output.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ def activated(
     """Emit what a fused operator applies to its result; `where` names the operator in errors."""
     if not name:
         return x
+    if name == "HardSwish":
+        return e.unary(name, x)
     given = [*parameters, *_DEFAULTS.get(name, ())[len(parameters) :]]
     falling = name in ("LeakyRelu", "Elu", "Selu", "HardSigmoid") and given[0] <= 0
     if falling or name not in (*_DEFAULTS, *_STEADY):

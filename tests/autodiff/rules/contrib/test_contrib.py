@@ -18,6 +18,7 @@ CONVOLUTIONS = [
     kernel("FusedConv", (2, 3, 6, 5), (4, 3, 3, 3), (4,), exact=False, **attrs)
     for attrs in ACTIVATIONS
 ] + [
+    kernel("FusedConv", (2, 3, 6, 5), (4, 3, 3, 3), (4,), activation="HardSwish"),
     kernel("FusedConv", (2, 3, 5, 4), (4, 3, 2, 2), (4,), (2, 4, 4, 3), wrt=(0, 3)),
     kernel(
         "FusedConv",

@@ -1,0 +1,34 @@
+"""A quantised classifier's heatmaps are those of the float one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from deployed.variants import VARIANTS
+from quantised_maps import MODEL, crops, spearman
+
+import onnxcam
+
+CROPS = 6
+
+
+@pytest.mark.parametrize("variant", ["qdq-s8-channel", "qoperator-s8-channel"])
+def test_int8_maps_correlate_with_float_maps(variant: str, tmp_path: Path) -> None:
+    path = tmp_path / "int8.onnx"
+    VARIANTS[variant](MODEL, path)
+    plain, quantised = onnxcam.Explainer(MODEL), onnxcam.Explainer(path)
+    alike = []
+    for image in crops(MODEL.parent / "images")[:CROPS]:
+        expected = plain.explain(image)
+        found = quantised.explain(image, expected.target.index)
+        assert found.raw.any()
+        alike.append(spearman(found.raw, expected.raw))
+    assert np.mean(alike) >= 0.9
+
+
+def test_the_rank_correlation_is_spearmans() -> None:
+    """Checked by hand: ranks 1 2 3 4 and 2 1 4 3 differ by 1 four times, 1 - 6 * 4 / (4 * 15)."""
+    assert spearman(np.array([1, 5, 6, 9]), np.array([0.2, 0.1, 7, 3])) == pytest.approx(0.6)
+    assert spearman(np.array([1, 1, 2]), np.array([3, 3, 9])) == pytest.approx(1)
