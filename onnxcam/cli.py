@@ -203,9 +203,10 @@ def rewrite(
     Example: onnxcam rewrite models/efficientnet_lite0.onnx -o explained.onnx
     """
     made = onnxcam.rewrite(model, method, layer, top, profile)
-    onnxcam.save_model(made, output)
+    _, *beside = onnxcam.save_model(made, output)
     inside = {entry.key: entry.value for entry in made.metadata_props}
-    click.echo(f"{output}: {method} at '{inside['onnxcam.layer']}', top {top}")
+    weights = f", its weights in {', '.join(map(str, beside))}" if beside else ""
+    click.echo(f"{output}: {method} at '{inside['onnxcam.layer']}', top {top}{weights}")
 
 
 @main.command()

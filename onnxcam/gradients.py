@@ -14,7 +14,8 @@ from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.external import completed
 from onnxcam.graph.load import ModelSource
 from onnxcam.graph.merge import merge
-from onnxcam.graph.network import Network, is_float
+from onnxcam.graph.network import Network
+from onnxcam.graph.quantized import is_real
 
 
 def append_gradients(
@@ -22,20 +23,22 @@ def append_gradients(
 ) -> onnx.ModelProto:
     """The model with one output `<wrt>_grad` for every tensor in `wrt`.
 
-    Each is d sum(of) / d wrt, of wrt's shape and type. With `seed` the sum is weighted by a new
-    input `<of>_seed` of of's shape: the vector-Jacobian product. Original inputs and outputs stay;
-    weights of a model over 2 GB stay in their files (`save_model` writes the result).
+    Each is d sum(of) / d wrt, of wrt's shape, float32 (float64 where wrt is): float16 would lose
+    what is small. With `seed` the sum is weighted by a new input `<of>_seed` of of's shape and of
+    those types: the vector-Jacobian product. A quantised tensor counts as the real numbers that
+    its integers were before they were rounded. Original inputs and outputs stay; weights of a
+    model over 2 GB stay in their files (`save_model` writes the result).
     Raises `LayerError` for an unknown tensor, `ModelError` where no derivative can flow, and
     `UnsupportedOperatorError` for an operator without a derivative.
     """
     network = Network(model)
     e = Emitter(network)
-    target = _float_tensor(network, of)
-    sources = [_float_tensor(network, name) for name in wrt]
+    target = _real_tensor(network, of)
+    sources = [_real_tensor(network, name) for name in wrt]
     inputs: list[gs.Variable] = []
     if seed:
-        inputs.append(gs.Variable(f"{of}_seed", target.dtype, list(target.shape)))
-        cotangent: gs.Tensor = e.cast(inputs[0], cotangent_dtype(target))
+        inputs.append(gs.Variable(f"{of}_seed", cotangent_dtype(target), list(target.shape)))
+        cotangent: gs.Tensor = inputs[0]
     else:
         cotangent = e.constant(np.ones([1] * len(target.shape)), cotangent_dtype(target))
     found = differentiate(e, {of: cotangent}, wrt)
@@ -43,16 +46,15 @@ def append_gradients(
     for source in sources:
         if source.name not in found:
             raise ModelError(f"'{of}' does not depend differentiably on '{source.name}'")
-        dx = e.cast(found[source.name], source.dtype)
-        outputs[f"{source.name}_grad"] = e.expand(dx, source)
+        outputs[f"{source.name}_grad"] = e.expand(found[source.name], source)
     return completed(merge(e, outputs, inputs))
 
 
-def _float_tensor(network: Network, name: str) -> gs.Tensor:
+def _real_tensor(network: Network, name: str) -> gs.Tensor:
     tensor = network.tensors.get(name)
     if tensor is None:
         raise LayerError(f"no tensor '{name}'{nearest(name, network.tensors)}")
-    if not is_float(tensor):
+    if not is_real(tensor):
         raise ModelError(f"'{name}' holds {tensor.dtype} values, which have no derivative")
     if tensor.shape is None:
         raise ModelError(f"the shape of '{name}' cannot be inferred; fix the model's input size")

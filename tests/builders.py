@@ -38,6 +38,15 @@ def classifier(
     return b.model()
 
 
+def broad(opset: int = 18) -> onnx.ModelProto:
+    """A classifier with one weight of more elements than are read with the model."""
+    b = Build(opset=opset)
+    b.conv("image", "conv1", (64, 3, 3, 3), strides=[2, 2])
+    b.op("Relu", ["conv1"], "features")
+    head(b, channels=64)
+    return b.model()
+
+
 def ended_with(
     op: str | None, behind: Sequence[str] = (), shape: Dims = (1, 3, SIDE, SIDE)
 ) -> onnx.ModelProto:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.cotangent import OneHot
@@ -18,7 +17,7 @@ from onnxcam.autodiff.precision import in_single_precision
 from onnxcam.autodiff.registry import Cotangent, derivative_of, is_zero, refusal_of
 from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.network import describe, is_float, operands
+from onnxcam.graph.network import describe, is_float, is_integer, operands
 
 
 @dataclass(frozen=True)
@@ -75,11 +74,6 @@ def _carrying(node: gs.Node, reached: set[str]) -> list[gs.Tensor]:
     return [t for t in outputs if t.dtype is None or is_float(t) or (integers and is_integer(t))]
 
 
-def is_integer(tensor: gs.Tensor) -> bool:
-    """Whether a tensor holds integers, which may stand for real numbers."""
-    return isinstance(tensor.dtype, np.dtype) and tensor.dtype.kind in "iu"
-
-
 def pull_back(
     e: Emitter, nodes: Sequence[gs.Node], seeds: Mapping[str, Cotangent], wrt: Iterable[str]
 ) -> dict[str, Cotangent]:
@@ -89,14 +83,14 @@ def pull_back(
     """
     sources = list(wrt)
     path = find_path(nodes, sources, seeds)
-    _require_derivatives(e, path)
+    require_derivatives(e, path)
     cotangents: dict[str, list[Cotangent]] = {name: [seed] for name, seed in seeds.items()}
     for node in reversed(path.nodes):
         dys = [_accumulated(e, cotangents, t.name) for t in node.outputs]
         if all(dy is None for dy in dys):
             continue
         derivative = derivative_of(node)
-        assert derivative is not None  # _require_derivatives saw to it
+        assert derivative is not None  # require_derivatives saw to it
         read = operands(node)
         wanted = _wanted(node, path.reached)
         found = derivative.pull_back(e, in_single_precision(e, node, path.reached), wanted, dys)
@@ -130,8 +124,11 @@ def missing_derivatives(path: Path) -> list[gs.Node]:
     return [node for node in path.nodes if not has_one(node)]
 
 
-def _require_derivatives(e: Emitter, path: Path) -> None:
-    """Refuse before anything is emitted, naming every operator that stands in the way."""
+def require_derivatives(e: Emitter, path: Path) -> None:
+    """Refuse before anything is emitted, naming every operator that stands in the way.
+
+    Raises `UnsupportedOperatorError`, also for a tensor on the way whose shape is unknown.
+    """
     missing = missing_derivatives(path)
     if missing:
         node = missing[0]

@@ -18,7 +18,7 @@ from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 from onnxcam.autodiff.lowering import Lowering
 from onnxcam.autodiff.registry import derivative_of
 from onnxcam.autodiff.rules.quantization import without_stand_ins
-from onnxcam.autodiff.walk import Path, find_path
+from onnxcam.autodiff.walk import Path, find_path, require_derivatives
 from onnxcam.check.types import in_type
 from onnxcam.graph.body import needed, node_proto, value_info
 from onnxcam.graph.emitter import Emitter
@@ -71,9 +71,13 @@ def _declared(name: str, value: np.ndarray) -> onnx.ValueInfoProto:
 
 
 def tail_of(network: Network, start: str, score: str) -> Tail:
-    """The nodes between two tensors, quantised ones replaced."""
+    """The nodes between two tensors, quantised ones replaced.
+
+    Raises `UnsupportedOperatorError` where one of them has no derivative.
+    """
     path = find_path(network.graph.nodes, [start], [score])
     e = Emitter(network)
+    require_derivatives(e, path)
     nodes: list[gs.Node] = []
     for node in path.nodes:
         derivative = derivative_of(node)

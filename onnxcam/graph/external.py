@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import onnx
 
-from onnxcam.errors import ModelError
+from onnxcam.errors import ModelError, one_line
 
 LARGEST_MESSAGE = 2**31 - 1
 """Bytes that one protobuf message can have: larger models must keep weights outside."""
@@ -124,8 +124,8 @@ def attach(model: onnx.ModelProto, path: Path) -> bool:
     for tensor, weight in outside:
         try:
             place = _checked(tensor, find)
-        except (ModelError, OSError, ValueError) as error:
-            raise ModelError(f"{path}: {error}") from None
+        except (ModelError, OSError, RuntimeError, TypeError, ValueError) as error:
+            raise ModelError(f"{path}: {one_line(error)}") from None
         if weight and math.prod(tensor.dims) > LARGEST_READ:
             _set(tensor, place.file.parent, place.file.name, place)
         else:
@@ -135,11 +135,11 @@ def attach(model: onnx.ModelProto, path: Path) -> bool:
 
 def _file(location: str, path: Path) -> Path:
     """The file at a model's location; links may lead out of its folder only if its own does."""
-    file = (path.parent / location).resolve()
-    folders = (path.parent.resolve(), path.resolve().parent)
     lexical = PurePosixPath(location)
     if not location or lexical.is_absolute() or ".." in lexical.parts:
         raise ModelError(f"its weights are in '{location}', which is not inside its folder")
+    file = (path.parent / location).resolve()
+    folders = (path.parent.resolve(), path.resolve().parent)
     if not file.is_file():
         raise ModelError(
             f"its weights are in '{location}', which is missing; put that file beside the model"

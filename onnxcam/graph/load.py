@@ -41,7 +41,7 @@ def load_with_file(model: ModelSource) -> tuple[onnx.ModelProto, Path | None]:
     if isinstance(model, onnx.ModelProto):
         _require_graph(model, "the given ModelProto")
         _require_size(model)
-        places(model)
+        places(model)  # raises where the proto does not say
         return model, None
     path = Path(model)
     if not os.path.exists(path):  # Path.exists() raises for a name that is too long

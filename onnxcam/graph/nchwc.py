@@ -17,6 +17,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from onnxcam.errors import ModelError
+from onnxcam.graph.external import values
 from onnxcam.graph.shapes import Facts
 from onnxcam.runtime import Runner
 
@@ -39,8 +40,8 @@ def unblocked(model: onnx.ModelProto) -> onnx.ModelProto:
     fitting = [b for b in _BLOCKS if _fits(model.graph, b)]
     if not fitting:
         raise ModelError(
-            "the model is in ONNX Runtime's blocked layout (com.microsoft.nchwc), of no known "
-            "block size; save it with a lower optimisation level"
+            "the model is in ONNX Runtime's blocked layout (com.microsoft.nchwc), but not with weights "
+            "in blocks of 8 or 16; save it with a lower optimisation level"
         )
     _Unblocking(copy, fitting[0] if len(fitting) == 1 else runtime_block()).run()
     return copy
@@ -49,6 +50,9 @@ def unblocked(model: onnx.ModelProto) -> onnx.ModelProto:
 def _fits(graph: onnx.GraphProto, block: int) -> bool:
     """Whether a file can have been written for a block size."""
     stored = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.domain == BLOCKED and node.op_type == "Conv" and node.input[1] not in stored:
+            return False
     made = {node.output[0]: node for node in graph.node if node.domain == BLOCKED}
     for node in graph.node:
         if node.domain == BLOCKED and node.op_type == "Conv":
@@ -169,7 +173,7 @@ class _Unblocking:
         key = (tensor.name, by_input)
         if key not in self.restored:
             b, (o, i, *kernel) = self.block, tensor.dims
-            value = numpy_helper.to_array(tensor)
+            value = values(tensor)
             if by_input:
                 value = value.reshape(o // b, i // b, *kernel, b, b)
                 value = np.moveaxis(value, (-1, -2), (1, 3))

@@ -157,6 +157,7 @@ def _read_with_care(tensor: gs.Constant) -> None:
         tensor.values = _Sparse(lazy.tensor)
     elif isinstance(lazy, LazyValues):
         tensor.values = _Stored(lazy.tensor)
+        tensor.data_location = None  # an exporter would say so of values that are read, too
 
 
 def _state(path: Path | None) -> tuple[int, int, int] | None:
@@ -171,7 +172,18 @@ def _state(path: Path | None) -> tuple[int, int, int] | None:
 def is_float(tensor: gs.Tensor) -> bool:
     """Whether a derivative can flow through a tensor of this element type."""
     dtype = tensor.dtype
-    return isinstance(dtype, np.dtype) and dtype.kind in "fV" and dtype.name != "bool"
+    return isinstance(dtype, np.dtype) and dtype.kind in "fV" and dtype.itemsize > 1
+
+
+def is_integer(tensor: gs.Tensor) -> bool:
+    """Whether a tensor holds integers, which may stand for real numbers.
+
+    So do floats of 8 bits and fewer, which are for storing only.
+    """
+    dtype = tensor.dtype
+    if not isinstance(dtype, np.dtype):
+        return False
+    return dtype.kind in "iu" or (dtype.kind in "fV" and dtype.itemsize == 1)
 
 
 def operands(node: gs.Node) -> list[gs.Tensor]:

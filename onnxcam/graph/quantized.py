@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnxcam.graph.network import is_float, producer
+from onnxcam.graph.network import is_float, is_integer, producer
 
 _RESULT_SCALE = {
     "QuantizeLinear": 1, "QLinearConv": 6, "QLinearMatMul": 6, "QGemm": 7, "QLinearAdd": 6,
@@ -42,7 +41,4 @@ def quantization_of(tensor: gs.Tensor) -> tuple[gs.Tensor, gs.Tensor | None] | N
 
 def is_real(tensor: gs.Tensor) -> bool:
     """Whether a tensor holds real numbers, as floats or as integers that stand for them."""
-    if is_float(tensor):
-        return True
-    integers = isinstance(tensor.dtype, np.dtype) and tensor.dtype.kind in "iu"
-    return integers and quantization_of(tensor) is not None
+    return is_float(tensor) or (is_integer(tensor) and quantization_of(tensor) is not None)

@@ -18,8 +18,8 @@ _ALIGNMENT = 1 << 16
 """Where the next file's bytes may start: memory is mapped in steps of up to 64 KB."""
 
 
-def save_model(model: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
-    """Write a model that `rewrite` or `append_gradients` returned.
+def save_model(model: onnx.ModelProto, path: str | os.PathLike[str]) -> list[Path]:
+    """Write a model that `rewrite` or `append_gradients` returned; returns all files it needs.
 
     That is one file, as long as the model fits into one (2 GB). A larger model keeps its weights
     outside: in the files they are in where these are in the new model's folder, else in a copy,
@@ -40,6 +40,7 @@ def save_model(model: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
         onnx.save(moved(model, kept) if files else model, str(path))
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: cannot be written ({error})") from None
+    return [path, *dict.fromkeys(folder / location for location, _ in kept.values())]
 
 
 def _joined(files: Iterable[Path], target: Path) -> dict[Path, int]:

@@ -26,10 +26,20 @@ ORDINARY = set(
 
 HEAD = """# Files as they are deployed
 
-`onnxcam check` over {count} files: what PyPI packages ship, and what optimisers and quantisers make
-of this repository's models and of torchvision's and timm's (`scripts/deployed/variants.py`).
-{passed} pass: their gradient at the automatically chosen layer agrees with finite differences of
-the model itself. Written by `scripts/deployed/table.py`.
+`onnxcam check` over {count} files. {passed} pass: the gradient at the automatically chosen layer
+agrees with finite differences of the model itself (of the dequantised model where it is quantised).
+
+* `exported`: this repository's models, and torchvision's and timm's networks with random weights;
+* `variants`: what ONNX Runtime's optimisers and quantisers, and the float16 converter, make of
+  them (`scripts/deployed/variants.py`);
+* `pypi`: what the packages rapidocr, rapidocr-onnxruntime, ddddocr, nudenet and magika ship, as it
+  is, and `pypi-ort` optimised; PP-OCRv4's recogniser leaves its height open but works at 48 only, so
+  a card beside it says `{{"preprocess": {{"size": [48, 320]}}}}`;
+* `light`: the networks inside the onnx package, their weights reduced to a constant.
+
+A detector or recogniser has no class scores: there a random weighting of its first output is
+differentiated. Seconds are those of the whole check, on one busy core. Written by
+`scripts/deployed/table.py`.
 
 | file | opset | on the path | seconds | verdict |
 |---|---|---|---|---|

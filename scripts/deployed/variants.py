@@ -11,6 +11,7 @@ Run from the folder scripts/: python -m deployed.variants FOLDER MODEL ...
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -176,9 +177,12 @@ def _require_runs(model: Path) -> None:
 
 def write_variants(folder: Path, model: Path) -> None:
     """All variants of a model that its tools can make, as FOLDER/VARIANT/MODEL."""
+    card = model.with_suffix(".json")
     for name, write in VARIANTS.items():
         to = folder / name / model.name
         to.parent.mkdir(parents=True, exist_ok=True)
+        if card.exists():
+            shutil.copy(card, to.with_suffix(".json"))
         if to.exists():
             continue
         try:

@@ -18,13 +18,16 @@ def depth_to_space(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tenso
     dy = full(e, dy, y)
     b = node.attrs["blocksize"]
     front = len(dy.shape) - 3
+    crd = node.attrs.get("mode", "DCR") == "CRD"
+    order: tuple[int, ...]
     if node.op == "SpaceToDepth":
-        cells: Shape = [b, b, x.shape[-3], *y.shape[-2:]]
-        order: tuple[int, ...] = (2, 3, 0, 4, 1)
-        sizes = [e.ints(b, b), e.dim(x, -3), e.dim(y, -2), e.dim(y, -1)]
+        channels = [x.shape[-3], b, b] if crd else [b, b, x.shape[-3]]
+        cells: Shape = [*channels, *y.shape[-2:]]
+        order = (0, 3, 1, 4, 2) if crd else (2, 3, 0, 4, 1)
+        blocks = [e.dim(x, -3), e.ints(b, b)] if crd else [e.ints(b, b), e.dim(x, -3)]
+        sizes = [*blocks, e.dim(y, -2), e.dim(y, -1)]
     else:
         cells = [y.shape[-3], x.shape[-2], b, x.shape[-1], b]
-        crd = node.attrs.get("mode", "DCR") == "CRD"
         order = (0, 2, 4, 1, 3) if crd else (2, 4, 0, 1, 3)
         sizes = [e.dim(y, -3), e.dim(x, -2), e.ints(b), e.dim(x, -1), e.ints(b)]
     before = [e.dim(dy, k - len(dy.shape)) for k in range(front)]

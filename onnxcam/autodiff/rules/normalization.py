@@ -1,4 +1,4 @@
-"""Normalisations and softmax."""
+"""Normalisations by the mean and variance of the tensor itself."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import math
 
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.cotangent import full, lead, sum_over
+from onnxcam.autodiff.cotangent import full, lead, sum_over, unbroadcast
 from onnxcam.autodiff.registry import vjp
-from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.dims import Shape, is_static
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.network import describe
 
 
 def _per_channel(e: Emitter, value: gs.Tensor, rank: int) -> gs.Tensor:
@@ -19,68 +17,110 @@ def _per_channel(e: Emitter, value: gs.Tensor, rank: int) -> gs.Tensor:
     return e.unsqueeze(value, range(1, rank - 1))
 
 
-@vjp("BatchNormalization")
-def batch_normalization(e: Emitter, node: gs.Node, i: int, *dys: gs.Tensor) -> gs.Tensor:
-    """One factor a channel, scale / sqrt(variance + epsilon), which the runtime folds."""
-    if node.attrs.get("training_mode", 0):
-        raise UnsupportedOperatorError(
-            f"{describe(node)} normalises by the statistics of the batch it is fed, which has no "
-            f"derivative here; export the model in evaluation mode"
-        )
-    x, scale, _, _, variance = node.inputs[:5]
-    epsilon = node.attrs.get("epsilon", 1e-5)
-    factor = e.div(scale, e.unary("Sqrt", e.add(variance, epsilon)))
-    return e.mul(dys[0], e.cast(_per_channel(e, factor, len(x.shape)), x.dtype))
+def _sum_per_channel(e: Emitter, dy: gs.Tensor, y: gs.Tensor) -> gs.Tensor:
+    """A cotangent shaped like y, (N, C, ...), summed to (C,)."""
+    rank = len(y.shape)
+    return sum_over(e, dy, y, [-rank, *range(2 - rank, 0)], keepdims=False)
 
 
-def _normalized(
-    e: Emitter, x: gs.Tensor, dxhat: gs.Tensor, axes: list[int], epsilon: float
-) -> gs.Tensor:
-    """dx of xhat = (x - mean) / sqrt(var + eps) over `axes`, the statistics computed again.
-
-    dx = r (dxhat - mean(dxhat) - xhat mean(dxhat xhat)) with r = 1 / sqrt(var + eps). The means
-    are over all of `axes`, so a lazy dxhat is right as it is.
-    """
+def _standardized(
+    e: Emitter, x: gs.Tensor, axes: list[int], epsilon: float
+) -> tuple[gs.Tensor, gs.Tensor]:
+    """xhat = (x - mean) r and r = 1 / sqrt(var + eps) over `axes`, computed again."""
     centred = e.sub(x, e.reduce("ReduceMean", x, axes))
     variance = e.reduce("ReduceMean", e.mul(centred, centred), axes)
     r = e.unary("Reciprocal", e.unary("Sqrt", e.add(variance, epsilon)))
-    xhat = e.mul(centred, r)
+    return e.mul(centred, r), r
+
+
+def _through_statistics(
+    e: Emitter,
+    x: gs.Tensor,
+    axes: list[int],
+    epsilon: float,
+    dxhat: gs.Tensor,
+    dr: gs.Tensor | None = None,
+) -> gs.Tensor:
+    """dx from the cotangents of xhat and, where it is used by itself, of r.
+
+    dx = r (dxhat - mean(dxhat) - xhat (mean(dxhat xhat) + r dr / n)). The means are over all of
+    `axes`, so a lazy dxhat is right as it is.
+    """
+    xhat, r = _standardized(e, x, axes, epsilon)
     long = [axis for axis in axes if dxhat.shape[axis] != 1]
     mean = e.reduce("ReduceMean", dxhat, long)
     slope = e.reduce("ReduceMean", e.mul(dxhat, xhat), axes)
+    if dr is not None:
+        slope = e.add(slope, e.div(e.mul(r, dr), e.size(x, axes)))
     return e.mul(r, e.sub(e.sub(dxhat, mean), e.mul(xhat, slope)))
 
 
-@vjp("LayerNormalization")
-def layer_normalization(e: Emitter, node: gs.Node, i: int, *dys: gs.Tensor) -> gs.Tensor:
+def _trailing_axes(node: gs.Node) -> list[int]:
+    """The axes from `axis` to the last."""
+    rank = len(node.inputs[0].shape)
+    return list(range(node.attrs.get("axis", -1) % rank - rank, 0))
+
+
+@vjp("LayerNormalization", wrt=(0, 1, 2))
+def layer_normalization(
+    e: Emitter,
+    node: gs.Node,
+    i: int,
+    dy: gs.Tensor | None,
+    dmean: gs.Tensor | None = None,
+    dr: gs.Tensor | None = None,
+) -> gs.Tensor | None:
+    """y = xhat scale + bias; the second output is the mean, the third is r."""
     x, scale = node.inputs[:2]
-    rank = len(x.shape)
-    axes = list(range(node.attrs.get("axis", -1) % rank - rank, 0))
-    return _normalized(e, x, e.mul(dys[0], scale), axes, node.attrs.get("epsilon", 1e-5))
+    axes, epsilon = _trailing_axes(node), node.attrs.get("epsilon", 1e-5)
+    if i == 0:
+        zero = e.constant([0.0] * 1, x.dtype)
+        some = next(each for each in (dy, dr, dmean) if each is not None)
+        dxhat = e.mul(some, zero) if dy is None else e.mul(dy, scale)
+        dx = _through_statistics(e, x, axes, epsilon, dxhat, dr)
+        return dx if dmean is None else e.add(dx, e.div(dmean, e.size(x, axes)))
+    if dy is None:
+        return None  # the statistics do not depend on scale and bias
+    if i == 1:
+        dy = e.mul(dy, _standardized(e, x, axes, epsilon)[0])
+    return unbroadcast(e, dy, node.inputs[i], x)
 
 
-@vjp("InstanceNormalization")
+@vjp("InstanceNormalization", wrt=(0, 1, 2))
 def instance_normalization(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     x, scale = node.inputs[:2]
     rank = len(x.shape)
-    dxhat = e.mul(dy, _per_channel(e, scale, rank))
-    return _normalized(e, x, dxhat, list(range(2 - rank, 0)), node.attrs.get("epsilon", 1e-5))
+    axes, epsilon = list(range(2 - rank, 0)), node.attrs.get("epsilon", 1e-5)
+    if i == 0:
+        dxhat = e.mul(dy, _per_channel(e, scale, rank))
+        return _through_statistics(e, x, axes, epsilon, dxhat)
+    if i == 1:
+        dy = e.mul(dy, _standardized(e, x, axes, epsilon)[0])
+    return _sum_per_channel(e, dy, x)
 
 
-@vjp("GroupNormalization")
+@vjp("GroupNormalization", wrt=(0, 1, 2))
 def group_normalization(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     """Normalised over each group of channels; the scale is one a group (opset 18) or a channel."""
     x, scale = node.inputs[:2]
-    rank, groups = len(x.shape), node.attrs["num_groups"]
-    if e.opset < 21:
-        repeats = x.shape[1] // groups
-        scale = e.expand(e.unsqueeze(scale, [1]), gs.Variable("", shape=[groups, repeats]))
-        scale = e.reshape(scale, [x.shape[1]])
-    dxhat = e.mul(full(e, dy, x), _per_channel(e, scale, rank))
-    grouped = _by_group(e, x, groups)
-    epsilon = node.attrs.get("epsilon", 1e-5)
-    dx = _normalized(e, grouped, _by_group(e, dxhat, groups, lead(dy, x)), [-1], epsilon)
-    return e.reshape_like(dx, x, lead(dy, x))
+    rank, groups, epsilon = len(x.shape), node.attrs["num_groups"], node.attrs.get("epsilon", 1e-5)
+    grouped, per_group = _by_group(e, x, groups), e.opset < 21
+    if i == 0:
+        if per_group:
+            repeats = x.shape[1] // groups
+            scale = e.expand(e.unsqueeze(scale, [1]), gs.Variable("", shape=[groups, repeats]))
+            scale = e.reshape(scale, [x.shape[1]])
+        dxhat = _by_group(e, e.mul(full(e, dy, x), _per_channel(e, scale, rank)), groups, lead(dy, x))
+        dx = _through_statistics(e, grouped, [-1], epsilon, dxhat)
+        return e.reshape_like(dx, x, lead(dy, x))
+    if i == 1:
+        xhat, _ = _standardized(e, grouped, [-1], epsilon)
+        dy = e.mul(dy, e.reshape_like(xhat, x))
+    total = _sum_per_channel(e, dy, x)
+    if not per_group:
+        return total
+    parts = e.reshape(total, [*total.shape[:-1], groups, x.shape[1] // groups])
+    return e.reduce("ReduceSum", parts, [-1], keepdims=False)
 
 
 def _by_group(e: Emitter, x: gs.Tensor, groups: int, leading: int = 0) -> gs.Tensor:
@@ -97,84 +137,18 @@ def mean_variance_normalization(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor
     x = node.inputs[0]
     rank = len(x.shape)
     axes = [axis % rank - rank for axis in node.attrs.get("axes", [0, 2, 3])]
-    return _normalized(e, x, dy, axes, 1e-9)
+    return _through_statistics(e, x, axes, 1e-9, dy)
 
 
-@vjp("LRN")
-def local_response_normalization(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    """y = x d^-beta, where d = bias + alpha / size sum(x^2) over neighbouring channels.
-
-    dx = dy d^-beta - 2 alpha beta / size x sum(dy x d^(-beta-1)), the second sum over the
-    channels whose neighbour x is.
-    """
-    x = node.inputs[0]
-    size, alpha = node.attrs["size"], node.attrs.get("alpha", 1e-4)
-    beta, bias = node.attrs.get("beta", 0.75), node.attrs.get("bias", 1.0)
-    before, after = (size - 1) // 2, size // 2
-    dy = full(e, dy, x, [1 - len(x.shape)])
-    axis = 1 - len(x.shape)
-    near = _sum_of_neighbours(e, e.mul(x, x), axis, before, after)
-    d = e.add(e.mul(near, alpha / size), bias)
-    direct = e.mul(dy, e.pow(d, -beta))
-    shared = _sum_of_neighbours(e, e.div(e.mul(direct, x), d), axis, after, before)
-    return e.sub(direct, e.mul(e.mul(x, shared), 2 * alpha * beta / size))
-
-
-def _sum_of_neighbours(e: Emitter, x: gs.Tensor, axis: int, before: int, after: int) -> gs.Tensor:
-    """Along a negative axis of known length, the sum from `before` in front to `after` behind."""
-    length = x.shape[axis]
-    padded = e.pad(x, {axis: (before, after)})
-    total = e.slice(padded, axis, 0, length)
-    for start in range(1, before + after + 1):
-        total = e.add(total, e.slice(padded, axis, start, start + length))
-    return total
-
-
-@vjp("RMSNormalization")
+@vjp("RMSNormalization", wrt=(0, 1))
 def rms_normalization(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     """y = scale x r with r = 1 / sqrt(mean(x^2) + eps): dx = r (d - x r^2 mean(d x))."""
     x, scale = node.inputs[:2]
-    rank = len(x.shape)
-    axes = list(range(node.attrs.get("axis", -1) % rank - rank, 0))
-    d = e.mul(dy, scale)
+    axes = _trailing_axes(node)
     square = e.reduce("ReduceMean", e.mul(x, x), axes)
     r = e.unary("Reciprocal", e.unary("Sqrt", e.add(square, node.attrs.get("epsilon", 1e-5))))
+    if i == 1:
+        return unbroadcast(e, e.mul(dy, e.mul(x, r)), scale, x)
+    d = e.mul(dy, scale)
     slope = e.mul(e.mul(r, r), e.reduce("ReduceMean", e.mul(d, x), axes))
     return e.mul(r, e.sub(d, e.mul(x, slope)))
-
-
-def _softmax_axes(e: Emitter, node: gs.Node) -> list[int]:
-    """One axis from opset 13 on; before, all axes from `axis` to the last."""
-    rank = len(node.outputs[0].shape)
-    if e.opset >= 13:
-        return [node.attrs.get("axis", -1) % rank - rank]
-    return list(range(node.attrs.get("axis", 1) % rank - rank, 0))
-
-
-@vjp("Softmax")
-def softmax(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    """dx = y (dy - sum(dy y))."""
-    y = node.outputs[0]
-    total = e.reduce("ReduceSum", e.mul(dy, y), _softmax_axes(e, node))
-    return e.mul(y, e.sub(dy, total))
-
-
-@vjp("LogSoftmax")
-def log_softmax(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    """dx = dy - exp(y) sum(dy)."""
-    y = node.outputs[0]
-    total = sum_over(e, dy, y, _softmax_axes(e, node))
-    return e.sub(dy, e.mul(e.unary("Exp", y), total))
-
-
-@vjp("LpNormalization")
-def lp_normalization(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    """y = x / |x|_p: dx = (dy - u sum(dy y)) / |x|, u = y for p = 2 and sign(x) for p = 1."""
-    (x,), y = node.inputs, node.outputs[0]
-    rank = len(x.shape)
-    axes = [node.attrs.get("axis", -1) % rank - rank]
-    euclidean = node.attrs.get("p", 2) == 2
-    norm = e.reduce("ReduceL2" if euclidean else "ReduceL1", x, axes)
-    unit = y if euclidean else e.unary("Sign", x)
-    total = e.reduce("ReduceSum", e.mul(dy, y), axes)
-    return e.div(e.sub(dy, e.mul(unit, total)), norm)

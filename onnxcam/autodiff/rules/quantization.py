@@ -146,8 +146,7 @@ def before_saturation(e: Emitter, q: gs.Tensor, dq: Cotangent) -> dict[str, Cota
     """Cotangents of what a quantised operator reads, given that of what it stores, as if nothing
     in it was cut off: the best of quantised scores is the one that saturates first."""
     node = producer(q)
-    derivative = None if node is None else derivative_of(node)
-    if not isinstance(derivative, Lowering):
+    if node is None or not isinstance(derivative := derivative_of(node), Lowering):
         return {q.name: dq}
     body = derivative.body(e, node)
     last = next(each for each in body if any(t.name == q.name for t in each.outputs))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.lowering import lowering
@@ -11,7 +13,7 @@ from onnxcam.graph.emitter import Emitter
 
 
 @lowering("DynamicQuantizeLSTM", wrt=(0, 3, 5, 6, 7), domain="com.microsoft")
-def dynamic_quantize_lstm(e: Emitter, node: gs.Node) -> list[gs.Tensor | None]:
+def dynamic_quantize_lstm(e: Emitter, node: gs.Node) -> Sequence[gs.Tensor | None]:
     """The LSTM of the real weights; a step's inputs are quantised inside, by scales that fit."""
     weights = [_weights(e, node, i) for i in (1, 2)]
     inputs = [node.inputs[0], *weights, *node.inputs[3:8]]

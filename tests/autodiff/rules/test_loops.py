@@ -260,12 +260,13 @@ def test_in_half_precision(name: str) -> None:
 
 
 GROWING = """
-g (float[2] x, int64 count) => (float[N] y) {
-  y = Loop (count, , x) <
+g (float[2] x, int64 count) => (float[2] y) <int64[1] two = {2}> {
+  long = Loop (count, , x) <
     body = step (int64 i, bool go, float[M] s) => (bool on, float[K] t) {
       on = Identity(go)
       t = Concat<axis = 0>(s, x)
     }>
+  y = Reshape(long, two)
 }
 """
 

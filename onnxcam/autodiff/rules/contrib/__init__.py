@@ -3,6 +3,7 @@
 from onnxcam.autodiff.rules.contrib import (
     attention,
     convolution,
+    crop,
     fused_activation,
     gelu,
     matmul,
@@ -13,6 +14,7 @@ from onnxcam.autodiff.rules.contrib import (
 __all__ = [
     "attention",
     "convolution",
+    "crop",
     "fused_activation",
     "gelu",
     "matmul",

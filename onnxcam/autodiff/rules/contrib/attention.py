@@ -11,6 +11,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.lowering import lowering
+from onnxcam.autodiff.registry import refuse
 from onnxcam.autodiff.rules.contrib.domain import MICROSOFT, given
 from onnxcam.autodiff.rules.heads import merge_heads, split_heads
 from onnxcam.errors import UnsupportedOperatorError
@@ -19,6 +20,24 @@ from onnxcam.graph.network import describe
 
 _LOWEST = -1e30
 """In place of minus infinity: no weight behind the softmax, and no NaN in a row without any."""
+
+refuse(
+    "it is one step of a language model, which keeps keys and values between its runs",
+    "DecoderAttention",
+    "DecoderMaskedMultiHeadAttention",
+    "DecoderMaskedSelfAttention",
+    "GroupQueryAttention",
+    "PagedAttention",
+    "SparseAttention",
+    domain=MICROSOFT,
+)
+refuse(
+    "where each sequence of the packed tokens ends is known to the run only",
+    "PackedAttention",
+    "PackedMultiHeadAttention",
+    domain=MICROSOFT,
+)
+refuse("it attends within a moving window", "LongformerAttention", domain=MICROSOFT)
 
 
 @lowering("MultiHeadAttention", wrt=(0, 1, 2, 3, 5, 6, 7), domain=MICROSOFT)

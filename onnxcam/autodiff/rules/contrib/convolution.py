@@ -40,7 +40,8 @@ def _finished(e: Emitter, node: gs.Node, y: gs.Tensor, z: gs.Tensor | None) -> g
     return activated(e, y, name, node.attrs.get("activation_params", ()), describe(node))
 
 
-@lowering("NhwcConv", "NhwcFusedConv", wrt=(0, 3), domain=MICROSOFT)
+@lowering("NhwcConv", wrt=(0,), domain=MICROSOFT)
+@lowering("NhwcFusedConv", wrt=(0, 3), domain=MICROSOFT)
 def nhwc_conv(e: Emitter, node: gs.Node) -> gs.Tensor:
     """The same with X (N, *size, C) and W (M, *kernel, C / group)."""
     x, w, *bias = _operands(node)

@@ -14,23 +14,23 @@ def _gelu(e: Emitter, x: gs.Tensor, approximate: str = "none") -> gs.Tensor:
     return e.unary("Gelu", x, approximate=approximate)
 
 
-@lowering("Gelu", domain=MICROSOFT)
+@lowering("Gelu", wrt=(0,), domain=MICROSOFT)
 def gelu(e: Emitter, node: gs.Node) -> gs.Tensor:
     return _gelu(e, node.inputs[0])
 
 
-@lowering("BiasGelu", domain=MICROSOFT)
+@lowering("BiasGelu", wrt=(0, 1), domain=MICROSOFT)
 def bias_gelu(e: Emitter, node: gs.Node) -> gs.Tensor:
     return _gelu(e, e.add(*node.inputs))
 
 
-@lowering("FastGelu", domain=MICROSOFT)
+@lowering("FastGelu", wrt=(0, 1), domain=MICROSOFT)
 def fast_gelu(e: Emitter, node: gs.Node) -> gs.Tensor:
     x, bias = node.inputs[0], given(node, 1)
     return _gelu(e, x if bias is None else e.add(x, bias), "tanh")
 
 
-@lowering("BiasSplitGelu", domain=MICROSOFT)
+@lowering("BiasSplitGelu", wrt=(0, 1), domain=MICROSOFT)
 def bias_split_gelu(e: Emitter, node: gs.Node) -> gs.Tensor:
     """a gelu(b), a and b the halves of X + bias."""
     x = e.add(*node.inputs)
@@ -38,14 +38,14 @@ def bias_split_gelu(e: Emitter, node: gs.Node) -> gs.Tensor:
     return e.mul(e.slice(x, -1, 0, half), _gelu(e, e.slice(x, -1, half, 2 * half)))
 
 
-@lowering("QuickGelu", domain=MICROSOFT)
+@lowering("QuickGelu", wrt=(0,), domain=MICROSOFT)
 def quick_gelu(e: Emitter, node: gs.Node) -> gs.Tensor:
     """x sigmoid(alpha x)."""
     x, alpha = node.inputs[0], float(node.attrs.get("alpha", 1.702))
     return e.mul(x, e.unary("Sigmoid", x if alpha == 1 else e.mul(x, alpha)))
 
 
-@lowering("BiasAdd", domain=MICROSOFT)
+@lowering("BiasAdd", wrt=(0, 1, 2), domain=MICROSOFT)
 def bias_add(e: Emitter, node: gs.Node) -> gs.Tensor:
     x, bias, skip = node.inputs
     return e.add(e.add(x, bias), skip)

@@ -11,7 +11,7 @@ from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import describe
 
 
-@lowering("FusedMatMul", "TransposeMatMul", domain=MICROSOFT)
+@lowering("FusedMatMul", "TransposeMatMul", wrt=(0, 1), domain=MICROSOFT)
 def fused_matmul(e: Emitter, node: gs.Node) -> gs.Tensor:
     """alpha A' B'. With `transBatch` an operand's rows come before its batch axes."""
     a, b = (_turned(e, node, i) for i in (0, 1))
@@ -33,7 +33,7 @@ def _turned(e: Emitter, node: gs.Node, i: int) -> gs.Tensor:
     return e.transpose(x, order)
 
 
-@lowering("FusedGemm", domain=MICROSOFT)
+@lowering("FusedGemm", wrt=(0, 1, 2), domain=MICROSOFT)
 def fused_gemm(e: Emitter, node: gs.Node) -> gs.Tensor:
     """activation(alpha A' B' + beta C)."""
     inputs = [t for t in node.inputs if t.name]

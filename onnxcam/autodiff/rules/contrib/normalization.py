@@ -83,7 +83,8 @@ def embed_layer_normalization(e: Emitter, node: gs.Node) -> list[gs.Tensor | Non
     return [_layer_normalization(e, node, total, *node.inputs[5:7]), None, total]
 
 
-@lowering("GroupNorm", "SkipGroupNorm", wrt=(0, 3, 4), outputs=(0, 1), domain=MICROSOFT)
+@lowering("GroupNorm", wrt=(0,), domain=MICROSOFT)
+@lowering("SkipGroupNorm", wrt=(0, 3, 4), outputs=(0, 1), domain=MICROSOFT)
 def group_norm(e: Emitter, node: gs.Node) -> list[gs.Tensor | None]:
     """Channels last unless said; SiLU behind it where `activation` is 1.
 

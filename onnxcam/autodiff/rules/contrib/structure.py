@@ -18,6 +18,7 @@ refuse(
     "MaxpoolWithMask",
     domain=MICROSOFT,
 )
+refuse("which values it keeps is known to the run only", "Unique", domain=MICROSOFT)
 zero("its inputs and outputs are tokens", "BifurcationDetector", domain=MICROSOFT)
 
 

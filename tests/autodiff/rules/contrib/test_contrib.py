@@ -263,7 +263,23 @@ STRUCTURE = [
     kernel("UnfoldTensor", (2, 7, 2), dim=1, size=2, step=1),
 ]
 
+BOXES = np.array([[0.1, 0.2, 0.7, 0.88], [0, 0, 1, 1], [-0.3, 0.4, 0.6, 1.2]], np.float32)
+CROPS = [
+    kernel(
+        "CropAndResize",
+        (2, 2, 5, 6),
+        BOXES,
+        np.array([1, 0, 1], np.int32),
+        np.array(size, np.int32),
+        opset=16,
+        extrapolation_value=0.7,
+        **attrs,
+    )
+    for size, attrs in (([3, 4], {}), ([1, 3], {}), ([3, 4], {"mode": "nearest"}))
+]
+
 KERNELS = [
+    *CROPS,
     *CONVOLUTIONS,
     *PRODUCTS,
     *ACTIVATED,

@@ -1,0 +1,52 @@
+"""Batch normalisation, by stored statistics or by those of the batch."""
+
+from __future__ import annotations
+
+import onnx_graphsurgeon as gs
+
+from onnxcam.autodiff.lowering import lowering
+from onnxcam.graph.emitter import Emitter
+
+
+@lowering("BatchNormalization")
+def batch_normalization(e: Emitter, node: gs.Node) -> list[gs.Tensor]:
+    """(x - mean) scale / sqrt(variance + epsilon) + bias.
+
+    At inference one factor a channel is left of its derivative, which the runtime folds. In
+    training the statistics are the batch's, and are blended into the running ones.
+    """
+    x, *parameters = node.inputs[:5]
+    rank, epsilon = len(x.shape), node.attrs.get("epsilon", 1e-5)
+    scale, bias, mean, variance = (e.cast(each, x.dtype) for each in parameters)
+    if not _is_training(e, node):
+        centred = e.sub(x, _per_channel(e, mean, rank))
+        factor = e.div(scale, e.unary("Sqrt", e.add(variance, epsilon)))
+        scaled = e.mul(centred, _per_channel(e, factor, rank))
+        return [e.add(scaled, _per_channel(e, bias, rank))]
+    axes = [-rank, *range(2 - rank, 0)]
+    own_mean = e.reduce("ReduceMean", x, axes)
+    centred = e.sub(x, own_mean)
+    own_variance = e.reduce("ReduceMean", e.mul(centred, centred), axes)
+    r = e.unary("Reciprocal", e.unary("Sqrt", e.add(own_variance, epsilon)))
+    scaled = e.mul(e.mul(centred, r), _per_channel(e, scale, rank))
+    own_mean, own_variance, r = (e.squeeze(each, axes) for each in (own_mean, own_variance, r))
+    kept = node.attrs.get("momentum", 0.9)
+    return [
+        e.add(scaled, _per_channel(e, bias, rank)),
+        e.add(e.mul(mean, kept), e.mul(own_mean, 1 - kept)),
+        e.add(e.mul(variance, kept), e.mul(own_variance, 1 - kept)),
+        own_mean,  # what is saved for a backward pass, before opset 14
+        r,
+    ][: len(node.outputs)]
+
+
+def _is_training(e: Emitter, node: gs.Node) -> bool:
+    """Before opset 14, more than one output says so."""
+    if e.opset >= 14:
+        return bool(node.attrs.get("training_mode", 0))
+    return any(output.name for output in node.outputs[1:])
+
+
+def _per_channel(e: Emitter, value: gs.Tensor, rank: int) -> gs.Tensor:
+    """A (C,) tensor as (C, 1, ..., 1), to broadcast against (N, C, ...)."""
+    return e.unsqueeze(value, range(1, rank - 1))
