@@ -40,7 +40,7 @@ def unblocked(model: onnx.ModelProto) -> onnx.ModelProto:
     fitting = [b for b in _BLOCKS if _fits(model.graph, b)]
     if not fitting:
         raise ModelError(
-            "the model is in ONNX Runtime's blocked layout (com.microsoft.nchwc), but not with weights "
+            "the model is in ONNX Runtime's blocked layout (com.microsoft.nchwc), its weights not "
             "in blocks of 8 or 16; save it with a lower optimisation level"
         )
     _Unblocking(copy, fitting[0] if len(fitting) == 1 else runtime_block()).run()

@@ -130,9 +130,7 @@ def points(name: str, feeds: Arrays, wrt: str) -> Iterator[tuple[str, Arrays]]:
 def _moved_all(
     name: str, feeds: Arrays, floats: Sequence[str], chosen: Sequence[str], share: float
 ) -> Arrays:
-    moved = {
-        k: _moved(feeds[k], share if k in chosen else 0.0, seed_of(name, k)) for k in floats
-    }
+    moved = {k: _moved(feeds[k], share if k in chosen else 0.0, seed_of(name, k)) for k in floats}
     return feeds | moved
 
 

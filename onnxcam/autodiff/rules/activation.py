@@ -7,6 +7,7 @@ import math
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnxcam.autodiff.cotangent import unbroadcast
 from onnxcam.autodiff.registry import elementwise, vjp
 from onnxcam.graph.emitter import Emitter, Operand
 
@@ -84,16 +85,23 @@ def hard_swish(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     return e.mul(dy, e.where(e.greater(x, -3), above, 0))
 
 
-@vjp("Clip")
+@vjp("Clip", wrt=(0, 1, 2))
 def clip(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    """Nothing flows where the input is cut off; on the bound itself it does, as in PyTorch."""
+    """min(max(x, low), high): to what each value comes from; on a bound to x, as in PyTorch."""
     x, *bounds = node.inputs
     low, high = (_bound(e, t) for t in (*bounds, None, None)[:2])
-    if low is not None:
-        dy = e.where(e.less(x, low), 0, dy)
-    if high is not None:
-        dy = e.where(e.greater(x, high), 0, dy)
-    return dy
+    if i == 0:
+        if low is not None:
+            dy = e.where(e.less(x, low), 0, dy)
+        return dy if high is None else e.where(e.greater(x, high), 0, dy)
+    bound = node.inputs[i]
+    if i == 1:
+        cut = e.less(x, bound)
+        cut = cut if high is None else e.logical_and(cut, e.less(bound, high))
+    else:
+        raised = x if low is None else e.where(e.less(x, low), low, x)
+        cut = e.greater(raised, bound)
+    return unbroadcast(e, e.where(cut, dy, 0), bound, x)
 
 
 def _bound(e: Emitter, bound: gs.Tensor | None) -> Operand | None:

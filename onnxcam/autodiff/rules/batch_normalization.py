@@ -8,7 +8,7 @@ from onnxcam.autodiff.lowering import lowering
 from onnxcam.graph.emitter import Emitter
 
 
-@lowering("BatchNormalization")
+@lowering("BatchNormalization", outputs=(0, 1, 2))
 def batch_normalization(e: Emitter, node: gs.Node) -> list[gs.Tensor]:
     """(x - mean) scale / sqrt(variance + epsilon) + bias.
 
@@ -29,15 +29,13 @@ def batch_normalization(e: Emitter, node: gs.Node) -> list[gs.Tensor]:
     own_variance = e.reduce("ReduceMean", e.mul(centred, centred), axes)
     r = e.unary("Reciprocal", e.unary("Sqrt", e.add(own_variance, epsilon)))
     scaled = e.mul(e.mul(centred, r), _per_channel(e, scale, rank))
-    own_mean, own_variance, r = (e.squeeze(each, axes) for each in (own_mean, own_variance, r))
+    own_mean, own_variance = e.squeeze(own_mean, axes), e.squeeze(own_variance, axes)
     kept = node.attrs.get("momentum", 0.9)
     return [
         e.add(scaled, _per_channel(e, bias, rank)),
         e.add(e.mul(mean, kept), e.mul(own_mean, 1 - kept)),
         e.add(e.mul(variance, kept), e.mul(own_variance, 1 - kept)),
-        own_mean,  # what is saved for a backward pass, before opset 14
-        r,
-    ][: len(node.outputs)]
+    ]
 
 
 def _is_training(e: Emitter, node: gs.Node) -> bool:

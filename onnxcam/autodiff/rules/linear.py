@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import string
-
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.cotangent import OneHot, full, lead, unbroadcast
 from onnxcam.autodiff.registry import vjp
-from onnxcam.errors import UnsupportedOperatorError
-from onnxcam.graph.dims import Dim, broadcast_dim
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.network import describe
 
 
 def _swapped(e: Emitter, x: gs.Tensor) -> gs.Tensor:
@@ -90,67 +85,3 @@ def _as_matrix(e: Emitter, y: gs.Tensor, rank_a: int, rank_b: int, leading: int)
 def _batch_like(y: gs.Tensor, x: gs.Tensor) -> gs.Tensor:
     """A stand-in with y's batch axes and x's matrix axes, for summing down to x."""
     return gs.Variable(y.name, dtype=x.dtype, shape=[*y.shape[:-2], *x.shape[-2:]])
-
-
-@vjp("Einsum", wrt=None)
-def einsum(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    """The same product with this operand's letters and the output's swapped.
-
-    An index that only this operand has is summed over, so that dx does not vary along it: it
-    stays lazy.
-    """
-    terms, output = _einsum_terms(node)
-    x, y = node.inputs[i], node.outputs[0]
-    mine = terms[i]
-    if len(set(mine)) < len(mine):
-        raise UnsupportedOperatorError(
-            f"{describe(node)} takes a diagonal, which has no derivative here; choose a target "
-            f"layer behind it"
-        )
-    others = [k for k in range(len(terms)) if k != i]
-    known = set(output).union(*(terms[k] for k in others))
-    kept = "".join(letter for letter in mine if letter in known)
-    sizes = _einsum_sizes(node, terms)
-    shape = [sizes[letter] for letter in kept]
-    front = _unused_letters(terms)[: lead(dy, y)]
-    equation = ",".join([front + output, *(terms[k] for k in others)]) + f"->{front}{kept}"
-    operands = [full(e, dy, y), *(node.inputs[k] for k in others)]
-    dx = e.op("Einsum", *operands, shape=[*dy.shape[: len(front)], *shape], equation=equation)
-    alone = [k - len(mine) for k, letter in enumerate(mine) if letter not in known]
-    rank = len(front) + len(mine)
-    dx = e.unsqueeze(dx, [axis + rank for axis in alone])
-    stretched = gs.Variable("", shape=[sizes[letter] for letter in mine])
-    return unbroadcast(e, dx, x, stretched)
-
-
-def _einsum_terms(node: gs.Node) -> tuple[list[str], str]:
-    """Letters of each operand and of the output, one an axis: ellipsis and default spelt out."""
-    equation = str(node.attrs["equation"]).replace(" ", "")
-    left, arrow, output = equation.partition("->")
-    terms = left.split(",")
-    if not arrow:
-        once = [letter for letter in sorted(set(left)) if left.count(letter) == 1]
-        output = ("..." if "..." in left else "") + "".join(k for k in once if k.isalpha())
-    ranks = [
-        len(x.shape) - len(term.replace("...", ""))
-        for term, x in zip(terms, node.inputs, strict=True)
-    ]
-    letters = _unused_letters([left, output])[: max(0, *ranks)]
-    spelt = [
-        term.replace("...", letters[len(letters) - rank :])
-        for term, rank in zip(terms, ranks, strict=True)
-    ]
-    return spelt, output.replace("...", letters)
-
-
-def _unused_letters(terms: list[str]) -> str:
-    return "".join(letter for letter in string.ascii_letters if letter not in "".join(terms))
-
-
-def _einsum_sizes(node: gs.Node, terms: list[str]) -> dict[str, Dim]:
-    """Length of each index; operands of length 1 are broadcast along it."""
-    sizes: dict[str, Dim] = {}
-    for term, x in zip(terms, node.inputs, strict=True):
-        for letter, dim in zip(term, x.shape, strict=True):
-            sizes[letter] = broadcast_dim(sizes.get(letter, 1), dim)
-    return sizes

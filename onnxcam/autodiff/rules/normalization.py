@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 
 import onnx_graphsurgeon as gs
 
@@ -34,24 +35,16 @@ def _standardized(
 
 
 def _through_statistics(
-    e: Emitter,
-    x: gs.Tensor,
-    axes: list[int],
-    epsilon: float,
-    dxhat: gs.Tensor,
-    dr: gs.Tensor | None = None,
+    e: Emitter, x: gs.Tensor, dxhat: gs.Tensor, axes: list[int], epsilon: float
 ) -> gs.Tensor:
-    """dx from the cotangents of xhat and, where it is used by itself, of r.
+    """dx = r (dxhat - mean(dxhat) - xhat mean(dxhat xhat)).
 
-    dx = r (dxhat - mean(dxhat) - xhat (mean(dxhat xhat) + r dr / n)). The means are over all of
-    `axes`, so a lazy dxhat is right as it is.
+    The means are over all of `axes`, so a lazy dxhat is right as it is.
     """
     xhat, r = _standardized(e, x, axes, epsilon)
     long = [axis for axis in axes if dxhat.shape[axis] != 1]
     mean = e.reduce("ReduceMean", dxhat, long)
     slope = e.reduce("ReduceMean", e.mul(dxhat, xhat), axes)
-    if dr is not None:
-        slope = e.add(slope, e.div(e.mul(r, dr), e.size(x, axes)))
     return e.mul(r, e.sub(e.sub(dxhat, mean), e.mul(xhat, slope)))
 
 
@@ -63,27 +56,26 @@ def _trailing_axes(node: gs.Node) -> list[int]:
 
 @vjp("LayerNormalization", wrt=(0, 1, 2))
 def layer_normalization(
-    e: Emitter,
-    node: gs.Node,
-    i: int,
-    dy: gs.Tensor | None,
-    dmean: gs.Tensor | None = None,
-    dr: gs.Tensor | None = None,
+    e: Emitter, node: gs.Node, i: int, *dys: gs.Tensor | None
 ) -> gs.Tensor | None:
-    """y = xhat scale + bias; the second output is the mean, the third is r."""
+    """y = xhat scale + bias; the other outputs are the mean, and r with dr / dx = -xhat r^2 / n."""
     x, scale = node.inputs[:2]
+    dy, dmean, dr = (*dys, None, None)[:3]
     axes, epsilon = _trailing_axes(node), node.attrs.get("epsilon", 1e-5)
-    if i == 0:
-        zero = e.constant([0.0] * 1, x.dtype)
-        some = next(each for each in (dy, dr, dmean) if each is not None)
-        dxhat = e.mul(some, zero) if dy is None else e.mul(dy, scale)
-        dx = _through_statistics(e, x, axes, epsilon, dxhat, dr)
-        return dx if dmean is None else e.add(dx, e.div(dmean, e.size(x, axes)))
-    if dy is None:
-        return None  # the statistics do not depend on scale and bias
+    if i > 0 and dy is None:
+        return None
+    if i == 2:
+        return unbroadcast(e, dy, node.inputs[2], x)
     if i == 1:
-        dy = e.mul(dy, _standardized(e, x, axes, epsilon)[0])
-    return unbroadcast(e, dy, node.inputs[i], x)
+        return unbroadcast(e, e.mul(dy, _standardized(e, x, axes, epsilon)[0]), scale, x)
+    parts = [] if dy is None else [_through_statistics(e, x, e.mul(dy, scale), axes, epsilon)]
+    if dmean is not None:
+        parts.append(e.div(dmean, e.size(x, axes)))
+    if dr is not None:
+        xhat, r = _standardized(e, x, axes, epsilon)
+        factor = e.div(e.mul(dr, e.mul(r, r)), e.size(x, axes))
+        parts.append(e.unary("Neg", e.mul(xhat, factor)))
+    return reduce(e.add, parts)
 
 
 @vjp("InstanceNormalization", wrt=(0, 1, 2))
@@ -93,7 +85,7 @@ def instance_normalization(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> 
     axes, epsilon = list(range(2 - rank, 0)), node.attrs.get("epsilon", 1e-5)
     if i == 0:
         dxhat = e.mul(dy, _per_channel(e, scale, rank))
-        return _through_statistics(e, x, axes, epsilon, dxhat)
+        return _through_statistics(e, x, dxhat, axes, epsilon)
     if i == 1:
         dy = e.mul(dy, _standardized(e, x, axes, epsilon)[0])
     return _sum_per_channel(e, dy, x)
@@ -110,8 +102,9 @@ def group_normalization(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.
             repeats = x.shape[1] // groups
             scale = e.expand(e.unsqueeze(scale, [1]), gs.Variable("", shape=[groups, repeats]))
             scale = e.reshape(scale, [x.shape[1]])
-        dxhat = _by_group(e, e.mul(full(e, dy, x), _per_channel(e, scale, rank)), groups, lead(dy, x))
-        dx = _through_statistics(e, grouped, [-1], epsilon, dxhat)
+        dxhat = e.mul(full(e, dy, x), _per_channel(e, scale, rank))
+        dxhat = _by_group(e, dxhat, groups, lead(dy, x))
+        dx = _through_statistics(e, grouped, dxhat, [-1], epsilon)
         return e.reshape_like(dx, x, lead(dy, x))
     if i == 1:
         xhat, _ = _standardized(e, grouped, [-1], epsilon)
@@ -137,7 +130,7 @@ def mean_variance_normalization(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor
     x = node.inputs[0]
     rank = len(x.shape)
     axes = [axis % rank - rank for axis in node.attrs.get("axes", [0, 2, 3])]
-    return _through_statistics(e, x, axes, 1e-9, dy)
+    return _through_statistics(e, x, dy, axes, 1e-9)
 
 
 @vjp("RMSNormalization", wrt=(0, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.cotangent import full
@@ -31,10 +32,14 @@ def local_response_normalization(e: Emitter, node: gs.Node, i: int, dy: gs.Tenso
 
 def _sum_of_neighbours(e: Emitter, x: gs.Tensor, axis: int, before: int, after: int) -> gs.Tensor:
     """Along a negative axis, the sum from `before` in front to `after` behind."""
-    total = x
-    for shift in range(-before, after + 1):
-        if shift:
-            total = e.add(total, e.pad(x, {axis: (-shift, shift)}))
+    width = before + after
+    padded = e.pad(x, {axis: (before, after)})
+    total: gs.Tensor | None = None
+    for start in range(width + 1):
+        stop = start - width if start < width else np.iinfo(np.int64).max
+        part = e.slice(padded, axis, start, stop)
+        total = part if total is None else e.add(total, part)
+    assert total is not None
     return total
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import onnx_graphsurgeon as gs
 
@@ -12,7 +10,7 @@ from onnxcam.autodiff.precision import cotangent_dtype
 from onnxcam.autodiff.registry import elementwise, vjp
 from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.axes import matching_axes
-from onnxcam.graph.dims import Shape, is_static
+from onnxcam.graph.dims import Shape
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import describe
 
@@ -84,30 +82,6 @@ def _lazy_reshape(x: Shape, y: Shape, dy: Shape) -> Shape | None:
 @elementwise("Expand")
 def expand(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     return dy
-
-
-@vjp("Concat", wrt=None)
-def concat(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    y = node.outputs[0]
-    rank = len(y.shape)
-    axis = node.attrs["axis"] % rank - rank
-    if dy.shape[axis] == 1 and y.shape[axis] != 1:
-        return dy  # the same along the axis, so the same in every part
-    sizes = [x.shape[axis] for x in node.inputs]
-    if is_static(sizes[: i + 1]):
-        start = sum(sizes[:i])
-        return e.slice(dy, axis, start, start + sizes[i])
-    lengths = [e.dim(part, axis) for part in node.inputs[: i + 1]]
-    start, stop = _sum(e, lengths[:-1]), _sum(e, lengths)
-    shape: Shape = [*dy.shape[:axis], sizes[i], *dy.shape[axis:][1:]]
-    return e.op("Slice", dy, start, stop, e.ints(axis % len(shape)), shape=shape)
-
-
-def _sum(e: Emitter, lengths: Sequence[gs.Tensor]) -> gs.Tensor:
-    total: gs.Tensor = e.ints(0)
-    for length in lengths:
-        total = e.add(total, length)
-    return total
 
 
 @vjp("Split")

@@ -101,9 +101,7 @@ def _total(e: Emitter, node: gs.Node, axis: int, stride: int, extent: int) -> Le
     return e.op("Max", e.sub(reach, e.dim(x, axis)), e.ints(0), shape=[1])
 
 
-def _total_of_transposed(
-    e: Emitter, node: gs.Node, axis: int, stride: int, extent: int
-) -> Length:
+def _total_of_transposed(e: Emitter, node: gs.Node, axis: int, stride: int, extent: int) -> Length:
     """The same of a transposed convolution, which cuts off what exceeds its `output_shape`.
 
     SAME without one stands for the input's size times the stride, whatever that size is.

@@ -2,7 +2,7 @@
 
 import numpy as np
 from autodiff.checks import checks
-from autodiff.numeric import NEWEST, Case, case
+from autodiff.numeric import NEWEST, Case, Fed, case
 
 SHAPE = (2, 3, 4)
 
@@ -44,6 +44,14 @@ CLIP = [
     case("Clip", SHAPE, None, np.array(0.7)),
     case("Clip", SHAPE),
     case("Clip", SHAPE, np.array(-3e38), np.array(0.7)),
+    # A bound of the run, and one beyond the other.
+    case("Clip", SHAPE, Fed(np.array(-0.9)), np.array(0.7)),
+    case("Clip", SHAPE, Fed(np.array(-0.9)), Fed(np.array(0.7)), wrt=1, dynamic=()),
+    case("Clip", SHAPE, Fed(np.array(-0.9)), wrt=1, dynamic=()),
+    case("Clip", SHAPE, Fed(np.array(0.9)), np.array(0.2), wrt=1, dynamic=(), runtime=True),
+    case("Clip", SHAPE, np.array(-0.9), Fed(np.array(0.7)), wrt=2, dynamic=()),
+    case("Clip", SHAPE, None, Fed(np.array(0.7)), wrt=2, opset=11, dynamic=()),
+    case("Clip", SHAPE, np.array(0.9), Fed(np.array(0.2)), wrt=2, dynamic=(), runtime=True),
 ]
 
 CASES = [*SMOOTH, *KINKED, *POSITIVE, *PARAMETERS, *CLIP]

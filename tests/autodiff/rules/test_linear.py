@@ -52,29 +52,7 @@ BIAS = [
 ]
 NO_BIAS = [case("Gemm", (3, 4), WEIGHT)]
 
-EINSUM = [
-    case("Einsum", *shapes, equation=equation, wrt=wrt, opset=opset, dynamic=())
-    for equation, shapes, opset in (
-        ("ij,jk->ik", ((2, 3), (3, 4)), 12),
-        ("bij,bkj->bik", ((2, 3, 4), (2, 5, 4)), 18),
-        ("bhqd,bhkd->bhqk", ((2, 2, 3, 2), (2, 2, 2, 2)), NEWEST),
-        ("ij, kj", ((2, 3), (4, 3)), 18),
-        ("...ij,jk->...ik", ((2, 2, 3), (3, 4)), 18),
-        ("i...,...j->...ij", ((3, 2), (2, 2)), 18),
-        ("...i,...i->...", ((2, 1, 3), (2, 4, 3)), 18),
-        ("ij,jk->k", ((2, 3), (3, 4)), 18),
-        ("ij,ik->i", ((2, 3), (2, 4)), 18),
-        ("i,j->ij", ((2,), (3,)), 18),
-    )
-    for wrt in (0, 1)
-] + [
-    case("Einsum", (2, 3, 4), equation="bij->bji", dynamic=((0,), (0, 1, 2))),
-    case("Einsum", (2, 3, 4), equation="bij->b", dynamic=((0,), (0, 1, 2))),
-    case("Einsum", (2, 3, 4), equation="...i", dynamic=((0,),)),
-    case("Einsum", (2, 3), (3, 2), (2, 4), equation="ij,jk,kl->il", wrt=1, dynamic=()),
-]
-
-CASES = [*MATMUL, *GEMM, *BIAS, *NO_BIAS, *EINSUM]
+CASES = [*MATMUL, *GEMM, *BIAS, *NO_BIAS]
 
 
 @checks(CASES)

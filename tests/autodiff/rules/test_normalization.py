@@ -14,15 +14,12 @@ from autodiff.numeric import (
     complete,
     expected,
     feeds_of,
-    model_of,
     network_of,
     session_of,
     single,
 )
 
 from onnxcam.autodiff import differentiate
-from onnxcam.errors import UnsupportedOperatorError
-from onnxcam.gradients import append_gradients
 from onnxcam.graph.emitter import Emitter
 
 SHAPE = (2, 4, 3)
@@ -103,36 +100,124 @@ SOFTMAX = [
     )
 ]
 
-CASES = [*BATCH, *LAYER, *OTHERS, *GROUP, *SOFTMAX]
+CHANNELS = (SHAPE[1],)
+PARAMETERS_OF_BATCH = [
+    case("BatchNormalization", IMAGE, *inputs, wrt=wrt, low=0.2, dynamic=())
+    for wrt in (1, 2, 3, 4)
+    for inputs in ([CHANNELS if k == wrt else each for k, each in enumerate(PARAMETERS, 1)],)
+]
+TRAINING = [
+    case(
+        "BatchNormalization",
+        shape,
+        *([CHANNELS if k == wrt else each for k, each in enumerate(PARAMETERS, 1)]),
+        wrt=wrt,
+        of=of,
+        outputs=3 if opset >= 14 else 5,
+        opset=opset,
+        dynamic=((0,), (0, *range(2, len(shape)))) if wrt == 0 else (),
+        runtime=True,
+        **({"training_mode": 1} if opset >= 14 else {}),
+        **attrs,
+    )
+    for shape, opset, wrt, of, attrs in (
+        (IMAGE, 18, 0, 0, {}),
+        (IMAGE, 18, 0, 1, {"momentum": 0.3}),
+        (IMAGE, NEWEST, 0, 2, {"momentum": 0.3}),
+        ((4, 4), 15, 0, 0, {"epsilon": 0.1}),
+        (IMAGE, 18, 1, 0, {}),
+        (IMAGE, 18, 2, 0, {}),
+        (IMAGE, 18, 3, 1, {"momentum": 0.6}),
+        (IMAGE, 18, 4, 2, {"momentum": 0.6}),
+        (IMAGE, 13, 0, 0, {}),
+        (SHAPE, 11, 0, 0, {}),
+    )
+]
+PARAMETERS_OF_LAYER = [
+    case(op, SHAPE, *parameters, wrt=wrt, opset=23, dynamic=(), **attrs)
+    for op, attrs, parameters, wrt in (
+        ("LayerNormalization", {}, ((3,), np.ones(3)), 1),
+        ("LayerNormalization", {"axis": 1}, ((4, 3), np.ones((4, 3))), 1),
+        ("LayerNormalization", {}, (np.ones(3), (3,)), 2),
+        ("LayerNormalization", {"axis": 1}, (np.ones((4, 3)), (4, 3)), 2),
+        ("RMSNormalization", {}, ((3,),), 1),
+        ("RMSNormalization", {"axis": -2}, ((4, 3),), 1),
+    )
+]
+STATISTICS = [
+    case("LayerNormalization", SHAPE, scale, outputs=3, of=of, axis=axis, dynamic=((0,), (0, 1, 2)))
+    for axis, scale in ((-1, np.array([0.5, -1.5, 2.0])), (1, np.ones((4, 3))))
+    for of in (0, 1, 2)
+    if axis == -1 or of  # a run-time length of the scale's axes is no broadcast
+]
+PARAMETERS_OF_CHANNELS = [
+    case(
+        op,
+        IMAGE,
+        *(CHANNELS if k == wrt else each for k, each in enumerate((SCALE, BIAS), 1)),
+        wrt=wrt,
+        opset=21,
+        runtime=True,
+        dynamic=(),
+        **attrs,
+    )
+    for op, attrs in (
+        ("InstanceNormalization", {}),
+        ("GroupNormalization", {"num_groups": 2}),
+        ("GroupNormalization", {"num_groups": 4, "epsilon": 0.1}),
+    )
+    for wrt in (1, 2)
+]
+
+CASES = [
+    *BATCH,
+    *PARAMETERS_OF_BATCH,
+    *TRAINING,
+    *LAYER,
+    *PARAMETERS_OF_LAYER,
+    *STATISTICS,
+    *PARAMETERS_OF_CHANNELS,
+    *OTHERS,
+    *GROUP,
+    *SOFTMAX,
+]
 
 
-PER_GROUP = case(
-    "GroupNormalization", IMAGE, SCALE[:2], BIAS[:2], num_groups=2, opset=18, runtime=True
+PER_GROUP = [
+    case(
+        "GroupNormalization",
+        IMAGE,
+        *((2,) if k == wrt else each[:2] for k, each in enumerate((SCALE, BIAS), 1)),
+        num_groups=2,
+        wrt=wrt,
+        opset=18,
+        runtime=True,
+        dynamic=((0,), (0, 2, 3)) if wrt == 0 else (),
+    )
+    for wrt in (0, 1, 2)
+]
+
+
+@pytest.mark.parametrize(
+    ("each", "dynamic"), [(each, axes) for each in PER_GROUP for axes in ((), *each.dynamic)]
 )
-
-
-@pytest.mark.parametrize("dynamic", [(), (0,), (0, 2, 3)])
-def test_group_normalization_before_opset_21_scales_groups(dynamic: tuple[int, ...]) -> None:
+def test_group_normalization_before_opset_21_scales_groups(
+    each: Case, dynamic: tuple[int, ...]
+) -> None:
     # onnx's checker refuses this deprecated form, which runtimes still run: so the model is
     # read as one of opset 21, and is set back to 18 afterwards.
-    y, weights, gradient = expected(PER_GROUP)
-    e = Emitter(network_of(replace(PER_GROUP, opset=21), dynamic))
+    y, weights, gradient = expected(each)
+    e = Emitter(network_of(replace(each, opset=21), dynamic))
     e.opset = 18
-    source = e.network.tensors["x0"]
-    seed = gs.Variable("seed", source.dtype, list(source.shape))
-    dx = differentiate(e, {"y0": seed}, ["x0"])["x0"]
+    target, source = e.network.tensors["y0"], e.network.tensors[each.x]
+    seed = gs.Variable("seed", source.dtype, list(target.shape))
+    dx = differentiate(e, {"y0": seed}, [each.x])[each.x]
     model = complete(e, {"dx": dx}, [seed])
     model.opset_import[0].version = 18
-    feeds = single(feeds_of(PER_GROUP) | {"seed": weights})
+    feeds = single(feeds_of(each) | {"seed": weights})
     got_y, got = session_of(model).run(["y0", "dx"], feeds)
     assert_close(got_y, y)
     assert_close(got, gradient, 1e-3)
-
-
-def test_batch_statistics_have_no_derivative() -> None:
-    training = case("BatchNormalization", IMAGE, *PARAMETERS, outputs=3, training_mode=1)
-    with pytest.raises(UnsupportedOperatorError, match="evaluation mode"):
-        append_gradients(model_of(training), of="y0", wrt=["x0"])
 
 
 @checks(CASES)

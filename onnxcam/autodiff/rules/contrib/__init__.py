@@ -8,6 +8,7 @@ from onnxcam.autodiff.rules.contrib import (
     gelu,
     matmul,
     normalization,
+    rotary,
     structure,
 )
 
@@ -19,5 +20,6 @@ __all__ = [
     "gelu",
     "matmul",
     "normalization",
+    "rotary",
     "structure",
 ]

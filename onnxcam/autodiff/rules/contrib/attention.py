@@ -136,14 +136,14 @@ def _scores(e: Emitter, node: gs.Node, q: gs.Tensor, k: gs.Tensor) -> gs.Tensor:
     if mask is not None:
         scores = e.add(scores, _mask(e, node, mask, scores))
     if node.attrs.get("unidirectional", 0):
-        queries, keys = _positions(e, scores, -2), _positions(e, scores, -1)
+        queries, keys = positions(e, scores, -2), positions(e, scores, -1)
         past = e.sub(e.dim(k, -2), e.dim(q, -2))
         later = e.greater(e.sub(keys, past), e.unsqueeze(queries, [-1]))
         scores = e.where(later, _LOWEST, scores)
     return scores
 
 
-def _positions(e: Emitter, scores: gs.Tensor, axis: int) -> gs.Tensor:
+def positions(e: Emitter, scores: gs.Tensor, axis: int) -> gs.Tensor:
     """0, 1, 2, ... along an axis."""
     length = scores.shape[axis]
     if isinstance(length, int):
@@ -162,7 +162,7 @@ def _mask(e: Emitter, node: gs.Node, mask: gs.Tensor, scores: gs.Tensor) -> gs.T
             f"here; choose a target layer behind it"
         )
     if len(mask.shape) == 1:  # so many keys count
-        kept = e.less(_positions(e, scores, -1), e.unsqueeze(e.cast(mask, np.int64), [-1]))
+        kept = e.less(positions(e, scores, -1), e.unsqueeze(e.cast(mask, np.int64), [-1]))
     else:
         kept = e.greater(mask, 0)
     axes = [1, 2] if len(mask.shape) < 3 else [1]
@@ -172,51 +172,3 @@ def _mask(e: Emitter, node: gs.Node, mask: gs.Tensor, scores: gs.Tensor) -> gs.T
 
 def _mixed(e: Emitter, scores: gs.Tensor, v: gs.Tensor) -> gs.Tensor:
     return e.matmul(e.unary("Softmax", scores, axis=len(scores.shape) - 1), v)
-
-
-@lowering("RotaryEmbedding", wrt=(0,), domain=MICROSOFT)
-def rotary_embedding(e: Emitter, node: gs.Node) -> gs.Tensor:
-    """Pairs of features turned by an angle that grows with the position.
-
-    (a, b) -> (a cos - b sin, b cos + a sin); the pairs are the halves of a head, or neighbours
-    where `interleaved`. Only the first `rotary_embedding_dim` features of a head are turned.
-    """
-    x, ids, cos, sin = node.inputs
-    turned = 2 * cos.shape[-1]
-    heads = node.attrs.get("num_heads", 0)
-    if len(x.shape) == 3:
-        width = x.shape[-1] // heads if heads else node.attrs.get("rotary_embedding_dim") or turned
-        apart = split_heads(e, x, x.shape[-1] // width)
-    else:
-        apart, width = x, x.shape[-1]
-    angles = [_at_positions(e, table, ids, x) for table in (cos, sin)]
-    scale = float(node.attrs.get("scale", 1.0))
-    first = e.slice(apart, -1, 0, turned)
-    y = _turned(e, first if scale == 1 else e.mul(first, scale), angles, node.attrs)
-    if turned < width:
-        y = e.concat([y, e.slice(apart, -1, turned, width)], -1)
-    return merge_heads(e, y) if len(x.shape) == 3 else y
-
-
-def _at_positions(e: Emitter, table: gs.Tensor, ids: gs.Tensor, x: gs.Tensor) -> gs.Tensor:
-    """(N or 1, 1, T, D / 2): the table's rows at the given positions, or from the given one on."""
-    if len(ids.shape) == 1:
-        ids = e.unsqueeze(e.add(_positions(e, x, -2), ids), [0])
-    rows = e.op("Gather", table, ids, shape=[*ids.shape, table.shape[-1]], axis=0)
-    return e.unsqueeze(rows, [1])
-
-
-def _turned(e: Emitter, x: gs.Tensor, angles: list[gs.Tensor], attrs: dict[str, int]) -> gs.Tensor:
-    cos, sin = angles
-    half = x.shape[-1] // 2
-    sizes = [e.dim(x, k) for k in range(-4, -1)]
-    if attrs.get("interleaved", 0):
-        pairs = e.reshape(x, [*x.shape[:-1], half, 2], [*sizes, e.ints(half, 2)])
-        a, b = (e.squeeze(e.slice(pairs, -1, k, k + 1), [-1]) for k in (0, 1))
-    else:
-        a, b = e.slice(x, -1, 0, half), e.slice(x, -1, half, 2 * half)
-    a, b = e.sub(e.mul(a, cos), e.mul(b, sin)), e.add(e.mul(b, cos), e.mul(a, sin))
-    if not attrs.get("interleaved", 0):
-        return e.concat([a, b], -1)
-    joined = e.concat([e.unsqueeze(a, [-1]), e.unsqueeze(b, [-1])], -1)
-    return e.reshape(joined, list(x.shape), [*sizes, e.ints(2 * half)])

@@ -1,0 +1,397 @@
+"""One backend test's gradient against differences, input by input."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import numpy as np
+import onnx
+from autodiff.backend_cases import BackendTest
+from autodiff.numeric import NEWEST
+from autodiff.oracle import (
+    Arrays,
+    Oracle,
+    Slope,
+    as_numbers,
+    directions,
+    is_differentiable,
+    oracles,
+    ort_session,
+    points,
+    slopes,
+    weights_for,
+)
+from autodiff.running import (
+    Run,
+    has_bfloat16,
+    has_half,
+    in_both,
+    in_reference,
+    in_runtime,
+    in_runtime_at_newest,
+)
+from onnx import TensorProto, helper, numpy_helper
+
+from onnxcam import append_gradients
+from onnxcam.errors import OnnxCamError
+
+
+class Kind(Enum):
+    """What became of a test, or of one of its inputs."""
+
+    COMPARED = "compared"
+    ZERO = "derivative zero, as the differences say"
+    NO_FLOAT = "no float input, or no float output"
+    DOMAIN = "an operator of training or of classical machine learning"
+    REFUSED = "refused by onnxcam"
+    NO_REFERENCE = "nothing to compare with"
+    WRONG = "disagrees"
+    SKIPPED = "left out"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of one input of a test."""
+
+    wrt: str
+    kind: Kind
+    note: str = ""
+
+
+_LARGE = 2000
+_SLOW = 0.02
+_ONE = ((), (1,))
+_DRAWS = 4
+"""How often a runtime is asked again, to see whether it draws at random."""
+
+_RUNTIME, _OLDER = "ONNX Runtime", f"ONNX Runtime at opset {NEWEST}"
+_BOTH, _REFERENCE = "ONNX Runtime behind a reference forward pass", "reference"
+_RUNNERS: dict[str, Callable[[onnx.ModelProto], Run]] = {
+    _RUNTIME: in_runtime,
+    _OLDER: in_runtime_at_newest,
+    _BOTH: in_both,
+    _REFERENCE: in_reference,
+}
+
+
+class Comparison:
+    """One test's gradient, run by whatever runs its model, and the differences."""
+
+    def __init__(self, test: BackendTest, sources: Sequence[str], targets: Sequence[str]) -> None:
+        self.test = test
+        self.sources, self.targets = list(sources), list(targets)
+        arrays = [*test.feeds.values(), *test.outputs.values()]
+        self.precision = 2e-2 if has_bfloat16(arrays) else 4e-3 if has_half(arrays) else 1e-4
+        self._candidates = oracles(test.model, self.targets)
+        self._usable: list[Oracle] = []
+        self._notes: list[str] = []
+        self._right: dict[str, tuple[onnx.ModelProto, Point]] = {}
+        self.outputs = [test.outputs[name] for name in self.targets]
+        self.runner = self._runner()
+
+    def _runner(self) -> str:
+        """What runs the test's own model; its outputs are what an oracle has to give, too."""
+        for name, run in (_RUNTIME, in_runtime), (_OLDER, in_runtime_at_newest):
+            try:
+                running = run(self.test.model)
+                found = running(self.targets, self.test.feeds)
+            except Exception:  # an operator, a type or values that it does not take
+                continue
+            if _same(found, self.outputs, self.precision):
+                return name
+            repeated = all(
+                _same(running(self.targets, self.test.feeds), found, 0) for _ in range(_DRAWS)
+            )
+            if name == _RUNTIME and repeated and all(np.isfinite(y).all() for y in found):
+                self.outputs = found  # it computes something else, but this is what users get
+                return name
+        return _BOTH
+
+    def findings(self) -> list[Finding]:
+        """One for each source: of all at once, or one by one where one of them is refused."""
+        try:
+            run = self._running(_with_gradient(self.test.model, self.targets, self.sources))
+            return [self._compared(wrt, self.test.model, run) for wrt in self.sources]
+        except OnnxCamError:
+            return [self._finding(wrt) for wrt in self.sources]
+
+    def _finding(self, wrt: str) -> Finding:
+        for model, note in (self.test.model, ""), (self._stored(), "integers stored"):
+            if note and self.runner == _RUNTIME and not _loads(model):
+                break
+            try:
+                rewritten = _with_gradient(model, self.targets, [wrt])
+            except OnnxCamError as error:
+                if "does not depend differentiably" in str(error):
+                    return self._zero(wrt)
+                refusal = str(error)
+                continue
+            found = self._compared(wrt, model, self._running(rewritten))
+            return replace(found, note=", ".join(filter(None, [found.note, note])))
+        return Finding(wrt, Kind.REFUSED, refusal)
+
+    def _stored(self) -> onnx.ModelProto:
+        """The model with the integers that it is fed stored, as exporters do with axes and sizes."""
+        model = onnx.ModelProto()
+        model.CopyFrom(self.test.model)
+        for name, value in self.test.feeds.items():
+            if not is_differentiable(value):
+                model.graph.initializer.append(numpy_helper.from_array(value, name))
+        stored = {tensor.name for tensor in model.graph.initializer}
+        fed = [value for value in self.test.model.graph.input if value.name not in stored]
+        del model.graph.input[:]
+        model.graph.input.extend(fed)
+        return model
+
+    def _zero(self, wrt: str) -> Finding:
+        point = self._smooth_point(wrt)
+        if point is None:
+            return Finding(wrt, Kind.NO_REFERENCE, "; ".join(self._notes))
+        steepest = max(abs(slope.value) for slope in point.slopes)
+        if steepest > 1e-3:
+            return Finding(wrt, Kind.WRONG, f"said to be zero, but it is {steepest:.3g}")
+        return Finding(wrt, Kind.ZERO, point.note)
+
+    def symbolic(self) -> list[Finding]:
+        """Findings of what has been compared, the length of its first axis being a symbol.
+
+        What ONNX Runtime itself does not load then is left out, and so is an axis of length 1: an
+        unknown length is not one that is broadcast.
+        """
+        found = []
+        for wrt, (model, point) in self._right.items():
+            if (
+                self.runner != _RUNTIME
+                or len(self.targets) > 1
+                or point.feeds[wrt].shape[:1] in _ONE
+            ):
+                continue
+            dynamic = _with_symbolic_axis(model, wrt)
+            if not _loads(dynamic):
+                continue
+            name = f"{wrt}, symbolic"
+            try:
+                rewritten = _with_gradient(dynamic, self.targets, [wrt])
+                (got,) = self._running(rewritten)([f"{wrt}_grad"], self._fed(point))
+            except OnnxCamError as error:
+                found.append(Finding(name, Kind.REFUSED, str(error)))
+            except Exception as error:
+                found.append(Finding(name, Kind.WRONG, f"does not run: {error}"))
+            else:
+                wrong = self._difference(np.asarray(got), wrt, point)
+                found.append(Finding(name, Kind.WRONG if wrong else Kind.COMPARED, wrong))
+        return found
+
+    def _compared(self, wrt: str, model: onnx.ModelProto, run: Run) -> Finding:
+        point = self._smooth_point(wrt)
+        if point is None:
+            return Finding(wrt, Kind.NO_REFERENCE, "; ".join(self._notes))
+        try:
+            (got,) = run([f"{wrt}_grad"], self._fed(point))
+        except Exception as error:  # what a runtime says of the rewritten model
+            return Finding(wrt, Kind.WRONG, f"does not run ({self.runner}): {error}")
+        wrong = self._difference(np.asarray(got), wrt, point)
+        if not wrong:
+            self._right[wrt] = model, point
+        note = f"{wrong} ({point.note})" if wrong else point.note
+        return Finding(wrt, Kind.WRONG if wrong else Kind.COMPARED, note)
+
+    # -- the gradient -------------------------------------------------------------------------
+
+    def _running(self, model: onnx.ModelProto) -> Run:
+        """Made when it is first called, so that what a runtime says then is its finding."""
+        made: list[Run] = []
+
+        def run(names: list[str], feeds: Arrays) -> list[np.ndarray]:
+            if not made:
+                made.append(_RUNNERS[self.runner](model))
+            fed = {v.name: feeds[v.name] for v in model.graph.input if v.name in feeds}
+            try:
+                return made[0](names, fed)
+            except Exception as error:
+                if self.runner != _BOTH:
+                    raise
+                self._notes.append(f"{_BOTH}: {error}")
+                self.runner = _REFERENCE
+                made[0] = in_reference(model)
+                return made[0](names, fed)
+
+        return run
+
+    def _fed(self, point: Point) -> Arrays:
+        dtypes = _seed_dtypes(self.test, self.targets)
+        seeds = zip(self.targets, point.weights, dtypes, strict=True)
+        return point.feeds | {f"{name}_seed": np.asarray(w, dtype) for name, w, dtype in seeds}
+
+    def _difference(self, got: np.ndarray, wrt: str, point: Point) -> str:
+        """How the gradient differs from the slopes; nothing where it does not."""
+        x = point.feeds[wrt]
+        dtype = _cotangent_dtype(x)
+        if got.shape != x.shape or got.dtype != dtype:
+            return f"gradient is {got.dtype} {got.shape}, not {dtype} {x.shape}"
+        gradient = got.astype(np.float64)
+        if not np.isfinite(gradient).all():
+            return "gradient holds values that are no number"
+        tolerance = point.oracle.tolerance + self.precision
+        norm, largest = float(np.sqrt((gradient**2).sum())), float(np.abs(gradient).max())
+        floor = 1e-5 if point.oracle.step < 1e-3 else 1e-3
+        for slope in point.slopes:
+            single = np.count_nonzero(slope.direction) == 1 and gradient.size > 1
+            predicted = float((gradient * slope.direction).sum())
+            size = max(largest if single else norm, abs(slope.value))
+            if abs(predicted - slope.value) > tolerance * size + floor:
+                where = f"element {np.argmax(slope.direction)}" if single else "a direction"
+                return f"along {where}: {predicted:.6g}, differences say {slope.value:.6g}"
+        return ""
+
+    # -- the differences ----------------------------------------------------------------------
+
+    def _smooth_point(self, wrt: str) -> Point | None:
+        """Where differences can be taken, by the most precise oracle that can.
+
+        If possible all outputs are finite there.
+        """
+        size = self.test.feeds[wrt].size
+        along = directions(self.test.name, self.test.feeds[wrt], 2, 10 if size <= _LARGE else 1)
+        for oracle in self._trusted():
+            infinite = None
+            for moved, feeds in points(self.test.name, self.test.feeds, wrt):
+                try:
+                    outputs = oracle.forward(feeds)
+                    if [y.shape for y in outputs] != [y.shape for y in self.outputs]:
+                        continue
+                    weights = weights_for(self.test.name, outputs)
+                    if infinite and not all(np.all(w) for w in weights):
+                        continue
+                    found = slopes(oracle, feeds, wrt, weights, along)
+                except Exception:  # moved values may be out of the operator's range
+                    continue
+                if found is not None:
+                    point = Point(oracle, moved, feeds, weights, found)
+                    if all(np.all(w) for w in weights):
+                        return point
+                    infinite = point
+            if infinite:
+                return infinite
+            self._notes.append(f"{oracle.name}: not smooth at '{wrt}'")
+        return None
+
+    def _trusted(self) -> Iterator[Oracle]:
+        """The oracles that compute the same as what runs the gradient; slow ones last."""
+        yield from list(self._usable)
+        slow = []
+        for oracle in self._candidates:
+            start = time.perf_counter()
+            try:
+                outputs = oracle.forward(self.test.feeds)
+            except Exception as error:  # whatever an evaluator raises
+                self._notes.append(f"{oracle.name}: {str(error).splitlines()[0][:200]}")
+                continue
+            if not _same(outputs, self.outputs, self.precision):
+                self._notes.append(f"{oracle.name}: not the expected output")
+            elif time.perf_counter() - start > _SLOW:
+                slow.append(oracle)
+            else:
+                self._usable.append(oracle)
+                yield oracle
+        self._usable += slow
+        yield from slow
+
+
+def _same(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray], precision: float) -> bool:
+    """Whether outputs are the same, up to what the tests themselves allow."""
+    tolerance = max(1e-3, 2 * precision) if precision else 0.0
+    for got, want in zip(found, wanted, strict=True):
+        y, expected = as_numbers(got), as_numbers(want)
+        if y.shape != expected.shape:
+            return False
+        size = np.abs(expected[np.isfinite(expected)]).max(initial=0)
+        if not np.allclose(y, expected, tolerance, tolerance * size, equal_nan=True):
+            return False
+    return True
+
+
+@dataclass(frozen=True)
+class Point:
+    """Inputs at which a weighted sum of the outputs is smooth, and its slopes there."""
+
+    oracle: Oracle
+    moved: str
+    feeds: Arrays
+    weights: list[np.ndarray]
+    slopes: list[Slope]
+
+    @property
+    def note(self) -> str:
+        return ", ".join(filter(None, [self.oracle.name, self.moved]))
+
+
+def _cotangent_dtype(array: np.ndarray) -> np.dtype:
+    return np.dtype(np.float64 if array.dtype == np.float64 else np.float32)
+
+
+def _seed_dtypes(test: BackendTest, targets: Sequence[str]) -> list[np.dtype]:
+    """Those of the outputs' cotangents; of several, the widest of them."""
+    own = [_cotangent_dtype(test.outputs[name]) for name in targets]
+    return [max(own, key=lambda dtype: dtype.itemsize)] * len(own)
+
+
+def _with_gradient(
+    test_model: onnx.ModelProto, targets: Sequence[str], wrt: Sequence[str]
+) -> onnx.ModelProto:
+    """The model with the gradients of its weighted outputs."""
+    if len(targets) == 1:
+        return append_gradients(test_model, of=targets[0], wrt=wrt, seed=True)
+    return append_gradients(_with_loss(test_model, targets), of="loss", wrt=wrt)
+
+
+def _loads(model: onnx.ModelProto) -> bool:
+    try:
+        ort_session(model)
+    except Exception:  # it has no common type
+        return False
+    return True
+
+
+def _with_symbolic_axis(given: onnx.ModelProto, wrt: str) -> onnx.ModelProto:
+    """The model with the first axis of an input a symbol, wherever inputs have that length."""
+    model = onnx.ModelProto()
+    model.CopyFrom(given)
+    shapes = {v.name: v.type.tensor_type.shape for v in model.graph.input}
+    length = shapes[wrt].dim[0].dim_value
+    for shape in shapes.values():
+        if shape.dim and shape.dim[0].dim_value == length:
+            shape.dim[0].dim_param = "length"
+    for value in model.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    return model
+
+
+def _with_loss(given: onnx.ModelProto, targets: Sequence[str]) -> onnx.ModelProto:
+    """The model with one more output, the sum of several outputs weighted by new inputs."""
+    model = onnx.ModelProto()
+    model.CopyFrom(given)
+    kinds = {value.name: value.type.tensor_type.elem_type for value in model.graph.output}
+    double = any(kinds[name] == TensorProto.DOUBLE for name in targets)
+    kind = TensorProto.DOUBLE if double else TensorProto.FLOAT
+    parts = []
+    for name in targets:
+        value = next(v for v in model.graph.output if v.name == name)
+        seed = model.graph.input.add()
+        seed.CopyFrom(value)
+        seed.name = f"{name}_seed"
+        seed.type.tensor_type.elem_type = kind
+        model.graph.node.extend(
+            [
+                helper.make_node("Cast", [name], [f"{name}_wide"], to=kind),
+                helper.make_node("Mul", [f"{name}_wide", f"{name}_seed"], [f"{name}_weighted"]),
+                helper.make_node("ReduceSum", [f"{name}_weighted"], [f"{name}_sum"], keepdims=0),
+            ]
+        )
+        parts.append(f"{name}_sum")
+    model.graph.node.append(helper.make_node("Sum", parts, ["loss"]))
+    model.graph.output.append(helper.make_tensor_value_info("loss", kind, []))
+    return model
