@@ -131,16 +131,26 @@ def _jitter(x: np.ndarray) -> np.ndarray:
 def _shifted(model: onnx.ModelProto, start: str, like: np.ndarray) -> onnx.ModelProto:
     """The model with a new input added to a tensor, seen by all that use it."""
     moved = f"onnxcam/shifted/{start}"
-    for node in model.graph.node:
-        for i, name in enumerate(node.input):
-            if name == start:
-                node.input[i] = moved
+    _read_instead(model.graph, start, moved)
     add = onnx.helper.make_node("Add", [start, _SHIFT], [moved])
     made_at = [i for i, node in enumerate(model.graph.node) if start in node.output]
     model.graph.node.insert(made_at[0] + 1 if made_at else 0, add)
     elem_type = onnx.helper.np_dtype_to_tensor_dtype(like.dtype)
     model.graph.input.append(onnx.helper.make_tensor_value_info(_SHIFT, elem_type, like.shape))
     return model
+
+
+def _read_instead(graph: onnx.GraphProto, old: str, new: str) -> None:
+    """Let all nodes, those in bodies too, read one tensor in place of another."""
+    for node in graph.node:
+        node.input[:] = [new if name == old else name for name in node.input]
+        for attribute in node.attribute:
+            body = attribute.g
+            if old in {name for inner in body.node for name in inner.output}:
+                continue  # which hides the one outside
+            _read_instead(body, old, new)
+            for value in body.output:
+                value.name = new if value.name == old else value.name
 
 
 def _real(value: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from onnx import numpy_helper
 
 from onnxcam.graph.contrib_shapes import infer_contributed
 from onnxcam.graph.interpret_bodies import infer_outputs
+from onnxcam.graph.window_shapes import window_outputs
 
 LARGEST_VALUE = 4096
 """Arrays above this many elements are not followed: shape arithmetic is small."""
@@ -100,7 +101,7 @@ def _infer(
                 ir_version=model.ir_version,
             )
         )
-        return found | _kept_rank(node, types, found)
+        return found | _kept_rank(node, types, found) | window_outputs(node, types)
     except _REFUSALS:
         return infer_contributed(node, types, values)
 

@@ -25,6 +25,7 @@ _MOVES = {
 }  # fmt: skip
 _POOLINGS = {"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LpPool"}
 _LINEAR = {"MatMul", "Gemm"}
+_ROUNDINGS = {"QuantizeLinear", "DequantizeLinear"}
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,8 @@ def _automatic(
 
 def _made_by(features: FeatureMap) -> str:
     node = producer(features.tensor)
+    while node is not None and node.op in _ROUNDINGS:
+        node = producer(node.inputs[0])
     return "" if node is None else plain_op(node)
 
 
@@ -214,11 +217,11 @@ def _projected_from(network: Network, tensor: gs.Tensor) -> gs.Tensor | None:
         return None
     op = plain_op(node)
     varying = [t for t in plain_inputs(node) if t.name in network.varying]
-    if op in _MOVES | _LINEAR and varying:
-        return varying[0] if op in _MOVES or len(varying) == 1 else None
+    if op in _MOVES | _ROUNDINGS | _LINEAR and varying:
+        return varying[0] if op not in _LINEAR or len(varying) == 1 else None
     if op in ("Add", "Mul") and len(varying) == 1:
         maker = producer(varying[0])
-        if maker is not None and plain_op(maker) in _MOVES | _LINEAR:
+        if maker is not None and plain_op(maker) in _MOVES | _ROUNDINGS | _LINEAR:
             return varying[0]
     return None
 

@@ -20,6 +20,7 @@ from onnxcam.errors import ModelError
 from onnxcam.graph.contrib_shapes import name_apart
 from onnxcam.graph.dims import Dim, Shape
 from onnxcam.graph.interpret import interpret
+from onnxcam.graph.window_shapes import replace_misjudged
 
 LARGEST_KEPT_CONSTANT = 1024
 """Constants above this many elements are weights: no shape is ever computed from them."""
@@ -201,6 +202,13 @@ def _looks_channels_last(skeleton: onnx.ModelProto, value: onnx.ValueInfoProto) 
 
 
 def _infer(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
+    found = _infer_once(model)
+    while replace_misjudged(model, found):
+        found = _infer_once(model)
+    return found
+
+
+def _infer_once(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
     try:
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
     except (onnx.shape_inference.InferenceError, RuntimeError):

@@ -30,7 +30,8 @@ HEAD = """# Files as they are deployed
 agrees with finite differences of the model itself (of the dequantised model where it is quantised);
 {rough} of them only as closely as differences in float32 can tell.
 
-* `exported`: this repository's models, and torchvision's and timm's networks with random weights;
+* `exported`: this repository's models, and networks with random weights: torchvision's, timm's, and
+  a small transformer with its attention written out (`plain_vit`);
 * `variants`: what ONNX Runtime's optimisers and quantisers, and the float16 converter, make of
   them (`scripts/deployed/variants.py`);
 * `pypi`: what the packages rapidocr, rapidocr-onnxruntime, ddddocr, nudenet and magika ship, as it

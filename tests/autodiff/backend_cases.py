@@ -40,7 +40,7 @@ GROUPS = (*MODULES, *FOLDERS)
 
 
 @cache
-def tests_of(group: str) -> tuple[BackendTest, ...]:
+def cases_of(group: str) -> tuple[BackendTest, ...]:
     """The tests of one operator's module, or of one folder."""
     return tuple(_in_folder(group) if group in FOLDERS else _in_module(group))
 

@@ -15,14 +15,18 @@ from autodiff.oracle import (
     Arrays,
     Oracle,
     Slope,
-    as_numbers,
     directions,
-    is_differentiable,
     oracles,
-    ort_session,
     points,
+    same_outputs,
     slopes,
     weights_for,
+)
+from autodiff.rewriting import (
+    loads,
+    with_gradient,
+    with_stored_integers,
+    with_symbolic_axis,
 )
 from autodiff.running import (
     Run,
@@ -33,9 +37,7 @@ from autodiff.running import (
     in_runtime,
     in_runtime_at_newest,
 )
-from onnx import TensorProto, helper, numpy_helper
 
-from onnxcam import append_gradients
 from onnxcam.errors import OnnxCamError
 
 
@@ -63,7 +65,6 @@ class Finding:
 
 _LARGE = 2000
 _SLOW = 0.02
-_ONE = ((), (1,))
 _DRAWS = 4
 """How often a runtime is asked again, to see whether it draws at random."""
 
@@ -88,7 +89,7 @@ class Comparison:
         self._candidates = oracles(test.model, self.targets)
         self._usable: list[Oracle] = []
         self._notes: list[str] = []
-        self._right: dict[str, tuple[onnx.ModelProto, Point]] = {}
+        self._right: dict[str, tuple[onnx.ModelProto, Point, np.ndarray]] = {}
         self.outputs = [test.outputs[name] for name in self.targets]
         self.runner = self._runner()
 
@@ -100,10 +101,11 @@ class Comparison:
                 found = running(self.targets, self.test.feeds)
             except Exception:  # an operator, a type or values that it does not take
                 continue
-            if _same(found, self.outputs, self.precision):
+            if same_outputs(found, self.outputs, self.precision):
                 return name
             repeated = all(
-                _same(running(self.targets, self.test.feeds), found, 0) for _ in range(_DRAWS)
+                same_outputs(running(self.targets, self.test.feeds), found, 0)
+                for _ in range(_DRAWS)
             )
             if name == _RUNTIME and repeated and all(np.isfinite(y).all() for y in found):
                 self.outputs = found  # it computes something else, but this is what users get
@@ -113,17 +115,18 @@ class Comparison:
     def findings(self) -> list[Finding]:
         """One for each source: of all at once, or one by one where one of them is refused."""
         try:
-            run = self._running(_with_gradient(self.test.model, self.targets, self.sources))
+            run = self._running(with_gradient(self.test.model, self.targets, self.sources))
             return [self._compared(wrt, self.test.model, run) for wrt in self.sources]
         except OnnxCamError:
             return [self._finding(wrt) for wrt in self.sources]
 
     def _finding(self, wrt: str) -> Finding:
-        for model, note in (self.test.model, ""), (self._stored(), "integers stored"):
-            if note and self.runner == _RUNTIME and not _loads(model):
+        stored = with_stored_integers(self.test.model, self.test.feeds)
+        for model, note in (self.test.model, ""), (stored, "integers stored"):
+            if note and self.runner == _RUNTIME and not loads(model):
                 break
             try:
-                rewritten = _with_gradient(model, self.targets, [wrt])
+                rewritten = with_gradient(model, self.targets, [wrt])
             except OnnxCamError as error:
                 if "does not depend differentiably" in str(error):
                     return self._zero(wrt)
@@ -132,19 +135,6 @@ class Comparison:
             found = self._compared(wrt, model, self._running(rewritten))
             return replace(found, note=", ".join(filter(None, [found.note, note])))
         return Finding(wrt, Kind.REFUSED, refusal)
-
-    def _stored(self) -> onnx.ModelProto:
-        """The model with the integers that it is fed stored, as exporters do with axes and sizes."""
-        model = onnx.ModelProto()
-        model.CopyFrom(self.test.model)
-        for name, value in self.test.feeds.items():
-            if not is_differentiable(value):
-                model.graph.initializer.append(numpy_helper.from_array(value, name))
-        stored = {tensor.name for tensor in model.graph.initializer}
-        fed = [value for value in self.test.model.graph.input if value.name not in stored]
-        del model.graph.input[:]
-        model.graph.input.extend(fed)
-        return model
 
     def _zero(self, wrt: str) -> Finding:
         point = self._smooth_point(wrt)
@@ -155,6 +145,11 @@ class Comparison:
             return Finding(wrt, Kind.WRONG, f"said to be zero, but it is {steepest:.3g}")
         return Finding(wrt, Kind.ZERO, point.note)
 
+    def gradient(self, wrt: str) -> tuple[np.ndarray, Point]:
+        """A gradient that has been found right, and where."""
+        _, point, got = self._right[wrt]
+        return got, point
+
     def symbolic(self) -> list[Finding]:
         """Findings of what has been compared, the length of its first axis being a symbol.
 
@@ -162,26 +157,23 @@ class Comparison:
         unknown length is not one that is broadcast.
         """
         found = []
-        for wrt, (model, point) in self._right.items():
-            if (
-                self.runner != _RUNTIME
-                or len(self.targets) > 1
-                or point.feeds[wrt].shape[:1] in _ONE
-            ):
+        for wrt, (model, point, _) in self._right.items():
+            broadcast = point.feeds[wrt].shape[:1] in ((), (1,))
+            if self.runner != _RUNTIME or len(self.targets) > 1 or broadcast:
                 continue
-            dynamic = _with_symbolic_axis(model, wrt)
-            if not _loads(dynamic):
+            dynamic = with_symbolic_axis(model, wrt)
+            if not loads(dynamic):
                 continue
             name = f"{wrt}, symbolic"
             try:
-                rewritten = _with_gradient(dynamic, self.targets, [wrt])
+                rewritten = with_gradient(dynamic, self.targets, [wrt])
                 (got,) = self._running(rewritten)([f"{wrt}_grad"], self._fed(point))
             except OnnxCamError as error:
                 found.append(Finding(name, Kind.REFUSED, str(error)))
             except Exception as error:
                 found.append(Finding(name, Kind.WRONG, f"does not run: {error}"))
             else:
-                wrong = self._difference(np.asarray(got), wrt, point)
+                wrong = self.difference(np.asarray(got), wrt, point)
                 found.append(Finding(name, Kind.WRONG if wrong else Kind.COMPARED, wrong))
         return found
 
@@ -193,9 +185,9 @@ class Comparison:
             (got,) = run([f"{wrt}_grad"], self._fed(point))
         except Exception as error:  # what a runtime says of the rewritten model
             return Finding(wrt, Kind.WRONG, f"does not run ({self.runner}): {error}")
-        wrong = self._difference(np.asarray(got), wrt, point)
+        wrong = self.difference(np.asarray(got), wrt, point)
         if not wrong:
-            self._right[wrt] = model, point
+            self._right[wrt] = model, point, np.asarray(got)
         note = f"{wrong} ({point.note})" if wrong else point.note
         return Finding(wrt, Kind.WRONG if wrong else Kind.COMPARED, note)
 
@@ -226,7 +218,7 @@ class Comparison:
         seeds = zip(self.targets, point.weights, dtypes, strict=True)
         return point.feeds | {f"{name}_seed": np.asarray(w, dtype) for name, w, dtype in seeds}
 
-    def _difference(self, got: np.ndarray, wrt: str, point: Point) -> str:
+    def difference(self, got: np.ndarray, wrt: str, point: Point) -> str:
         """How the gradient differs from the slopes; nothing where it does not."""
         x = point.feeds[wrt]
         dtype = _cotangent_dtype(x)
@@ -290,7 +282,7 @@ class Comparison:
             except Exception as error:  # whatever an evaluator raises
                 self._notes.append(f"{oracle.name}: {str(error).splitlines()[0][:200]}")
                 continue
-            if not _same(outputs, self.outputs, self.precision):
+            if not same_outputs(outputs, self.outputs, self.precision):
                 self._notes.append(f"{oracle.name}: not the expected output")
             elif time.perf_counter() - start > _SLOW:
                 slow.append(oracle)
@@ -299,19 +291,6 @@ class Comparison:
                 yield oracle
         self._usable += slow
         yield from slow
-
-
-def _same(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray], precision: float) -> bool:
-    """Whether outputs are the same, up to what the tests themselves allow."""
-    tolerance = max(1e-3, 2 * precision) if precision else 0.0
-    for got, want in zip(found, wanted, strict=True):
-        y, expected = as_numbers(got), as_numbers(want)
-        if y.shape != expected.shape:
-            return False
-        size = np.abs(expected[np.isfinite(expected)]).max(initial=0)
-        if not np.allclose(y, expected, tolerance, tolerance * size, equal_nan=True):
-            return False
-    return True
 
 
 @dataclass(frozen=True)
@@ -337,61 +316,3 @@ def _seed_dtypes(test: BackendTest, targets: Sequence[str]) -> list[np.dtype]:
     """Those of the outputs' cotangents; of several, the widest of them."""
     own = [_cotangent_dtype(test.outputs[name]) for name in targets]
     return [max(own, key=lambda dtype: dtype.itemsize)] * len(own)
-
-
-def _with_gradient(
-    test_model: onnx.ModelProto, targets: Sequence[str], wrt: Sequence[str]
-) -> onnx.ModelProto:
-    """The model with the gradients of its weighted outputs."""
-    if len(targets) == 1:
-        return append_gradients(test_model, of=targets[0], wrt=wrt, seed=True)
-    return append_gradients(_with_loss(test_model, targets), of="loss", wrt=wrt)
-
-
-def _loads(model: onnx.ModelProto) -> bool:
-    try:
-        ort_session(model)
-    except Exception:  # it has no common type
-        return False
-    return True
-
-
-def _with_symbolic_axis(given: onnx.ModelProto, wrt: str) -> onnx.ModelProto:
-    """The model with the first axis of an input a symbol, wherever inputs have that length."""
-    model = onnx.ModelProto()
-    model.CopyFrom(given)
-    shapes = {v.name: v.type.tensor_type.shape for v in model.graph.input}
-    length = shapes[wrt].dim[0].dim_value
-    for shape in shapes.values():
-        if shape.dim and shape.dim[0].dim_value == length:
-            shape.dim[0].dim_param = "length"
-    for value in model.graph.output:
-        value.type.tensor_type.ClearField("shape")
-    return model
-
-
-def _with_loss(given: onnx.ModelProto, targets: Sequence[str]) -> onnx.ModelProto:
-    """The model with one more output, the sum of several outputs weighted by new inputs."""
-    model = onnx.ModelProto()
-    model.CopyFrom(given)
-    kinds = {value.name: value.type.tensor_type.elem_type for value in model.graph.output}
-    double = any(kinds[name] == TensorProto.DOUBLE for name in targets)
-    kind = TensorProto.DOUBLE if double else TensorProto.FLOAT
-    parts = []
-    for name in targets:
-        value = next(v for v in model.graph.output if v.name == name)
-        seed = model.graph.input.add()
-        seed.CopyFrom(value)
-        seed.name = f"{name}_seed"
-        seed.type.tensor_type.elem_type = kind
-        model.graph.node.extend(
-            [
-                helper.make_node("Cast", [name], [f"{name}_wide"], to=kind),
-                helper.make_node("Mul", [f"{name}_wide", f"{name}_seed"], [f"{name}_weighted"]),
-                helper.make_node("ReduceSum", [f"{name}_weighted"], [f"{name}_sum"], keepdims=0),
-            ]
-        )
-        parts.append(f"{name}_sum")
-    model.graph.node.append(helper.make_node("Sum", parts, ["loss"]))
-    model.graph.output.append(helper.make_tensor_value_info("loss", kind, []))
-    return model

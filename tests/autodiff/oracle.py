@@ -144,7 +144,22 @@ def _moved(x: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
 def as_numbers(y: np.ndarray) -> np.ndarray:
     """In float64, with infinity for the largest float32, which masks use in its stead."""
     wide = np.asarray(y).astype(np.float64)
-    return np.where(np.abs(wide) > 1e30, np.sign(wide) * np.inf, wide)
+    return np.where(np.abs(wide) > 1e30, np.copysign(np.inf, wide), wide)
+
+
+def same_outputs(
+    found: Sequence[np.ndarray], wanted: Sequence[np.ndarray], precision: float
+) -> bool:
+    """Whether outputs are the same, up to what the tests themselves allow."""
+    tolerance = max(1e-3, 2 * precision) if precision else 0.0
+    for got, want in zip(found, wanted, strict=True):
+        y, expected = as_numbers(got), as_numbers(want)
+        if y.shape != expected.shape:
+            return False
+        size = np.abs(expected[np.isfinite(expected)]).max(initial=0)
+        if not np.allclose(y, expected, tolerance, tolerance * size, equal_nan=True):
+            return False
+    return True
 
 
 def scale_of(x: np.ndarray) -> float:

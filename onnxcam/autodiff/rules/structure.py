@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.cotangent import OneHot, full, lead
@@ -111,7 +112,13 @@ def spread(e: Emitter, x: gs.Tensor, axis: int, step: int) -> gs.Tensor:
         return x
     rank = len(x.shape)
     at = axis % rank
-    apart = e.pad(e.unsqueeze(x, [at + 1]), {at - rank: (0, step - 1)})
+    cells = e.unsqueeze(x, [at + 1])
+    if axis == -1:  # padding value by value is slow, joining as many zeros is not
+        zeros = e.op("ConstantOfShape", e.shape(cells), shape=list(cells.shape), dtype=x.dtype,
+                     value=onnx.numpy_helper.from_array(np.zeros(1, x.dtype)))
+        apart = e.concat([cells, *[zeros] * (step - 1)], -1)
+    else:
+        apart = e.pad(cells, {at - rank: (0, step - 1)})
     size = x.shape[axis]
     dims = list(x.shape)
     dims[at] = size * step if isinstance(size, int) else None

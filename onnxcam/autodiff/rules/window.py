@@ -73,7 +73,9 @@ def window_of(e: Emitter, node: gs.Node, kernel: list[int]) -> Window:
     if auto.startswith("SAME") or "output_shape" in node.attrs:
         total = _total_of_transposed if node.op == "ConvTranspose" else _total
         for k, stride in enumerate(strides):
-            extent = dilations[k] * (kernel[k] - 1) + 1
+            # ONNX Runtime counts no dilation where it pads a pooling to SAME.
+            dilation = 1 if "Pool" in node.op else dilations[k]
+            extent = dilation * (kernel[k] - 1) + 1
             begin, end = _halves(e, total(e, node, k - rank, stride, extent), auto)
             begins.append(begin)
             ends.append(end)
@@ -90,15 +92,16 @@ def window_of(e: Emitter, node: gs.Node, kernel: list[int]) -> Window:
 
 
 def _total(e: Emitter, node: gs.Node, axis: int, stride: int, extent: int) -> Length:
-    """Padding that SAME amounts to along an axis: there are ceil(size / stride) windows."""
-    x, y = node.inputs[0], node.outputs[0]
-    size, length = x.shape[axis], y.shape[axis]
-    if isinstance(size, int) and isinstance(length, int):
-        return max(0, (length - 1) * stride + extent - size)
+    """Padding that SAME amounts to along an axis, for ceil(size / stride) windows."""
+    size = node.inputs[0].shape[axis]
+    if isinstance(size, int):
+        return max(0, (-(-size // stride) - 1) * stride + extent - size)
     if stride == 1:
         return extent - 1
-    reach = e.add(e.mul(e.dim(y, axis), stride), extent - stride)
-    return e.op("Max", e.sub(reach, e.dim(x, axis)), e.ints(0), shape=[1])
+    length = e.dim(node.inputs[0], axis)
+    cells = e.div(e.add(length, stride - 1), stride)
+    reach = e.add(e.mul(cells, stride), extent - stride)
+    return e.op("Max", e.sub(reach, length), e.ints(0), shape=[1])
 
 
 def _total_of_transposed(e: Emitter, node: gs.Node, axis: int, stride: int, extent: int) -> Length:
