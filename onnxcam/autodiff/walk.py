@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.cotangent import OneHot
+from onnxcam.autodiff.cotangent import OneHot, total
 from onnxcam.autodiff.precision import in_single_precision
 from onnxcam.autodiff.registry import Cotangent, derivative_of, is_zero, refusal_of
 from onnxcam.errors import UnsupportedOperatorError
@@ -106,10 +106,7 @@ def _accumulated(e: Emitter, cotangents: dict[str, list[Cotangent]], name: str) 
     parts = cotangents.get(name, [])
     if len(parts) > 1:
         dense = [part.dense(e) if isinstance(part, OneHot) else part for part in parts]
-        total = dense[0]
-        for part in dense[1:]:
-            total = e.add(total, part)
-        cotangents[name] = parts = [total]
+        cotangents[name] = parts = [total(e, dense)]
     return parts[0] if parts else None
 
 

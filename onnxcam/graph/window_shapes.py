@@ -74,8 +74,8 @@ def _pooled(attrs: Mapping[str, Any], sizes: Sequence[int]) -> list[int]:
         kernel, stride = attrs["kernel_shape"][k], strides[k]
         begin, end = pads[k], pads[rank + k]
         if auto.startswith("SAME"):  # for the window without its dilation
-            total = max(0, (-(-size // stride) - 1) * stride + kernel - size)
-            begin = total // 2 if auto == "SAME_UPPER" else total - total // 2
+            total = (-(-size // stride) - 1) * stride + kernel - size  # may be negative
+            begin = int((total if auto == "SAME_UPPER" else total + 1) / 2)
             end = total - begin
         room = size + begin + end - dilations[k] * (kernel - 1) - 1
         length = room // stride + 1
@@ -83,7 +83,7 @@ def _pooled(attrs: Mapping[str, Any], sizes: Sequence[int]) -> list[int]:
             length = -(-room // stride) + 1
             if (length - 1) * stride >= size + begin:
                 length -= 1
-        lengths.append(length)
+        lengths.append(max(0, length))
     return lengths
 
 

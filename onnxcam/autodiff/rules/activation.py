@@ -8,14 +8,19 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.cotangent import unbroadcast
+from onnxcam.autodiff.cotangent import times
 from onnxcam.autodiff.registry import elementwise, vjp
+from onnxcam.autodiff.rules.steps import STEEP, between_convolutions, ramp, step
 from onnxcam.graph.emitter import Emitter, Operand
 
 
 @vjp("Relu")
 def relu(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     # The output's sign is the input's: reading y lets the runtime fuse Relu into what made x.
-    return e.where(e.greater(node.outputs[0], 0), dy, 0)
+    y = node.outputs[0]
+    if between_convolutions(y):
+        return times(e, dy, step(e, y))
+    return e.where(e.greater(y, 0), dy, 0)
 
 
 @vjp("ThresholdedRelu")
@@ -56,13 +61,14 @@ def elu(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
 @vjp("Sigmoid")
 def sigmoid(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     y = node.outputs[0]
-    return e.mul(dy, e.mul(y, e.sub(1, y)))
+    rest = ramp(e, y, -1, 1) if between_convolutions(node.inputs[0]) else e.sub(1, y)
+    return times(e, times(e, dy, y), rest)
 
 
 @vjp("Tanh")
 def tanh(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     y = node.outputs[0]
-    return e.mul(dy, e.sub(1, e.mul(y, y)))
+    return times(e, dy, e.sub(1, e.mul(y, y)))
 
 
 def _within(e: Emitter, x: gs.Tensor, low: Operand, high: Operand) -> gs.Tensor:
@@ -80,6 +86,10 @@ def hard_sigmoid(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
 def hard_swish(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     """f(x) = x max(0, min(1, x/6 + 1/2)): 0 up to -3, (2x + 3) / 6 between, 1 from 3 on."""
     (x,) = node.inputs
+    if between_convolutions(x):  # f + x f' of the ramp in f(x) = x ramp(x)
+        inside = ramp(e, e.mul(x, x), -STEEP, 9 * STEEP)
+        slope = e.mul(x, ramp(e, inside, 1 / 6))
+        return times(e, dy, e.add(ramp(e, x, 1 / 6, 0.5), slope))
     slope = e.add(e.mul(x, 1 / 3), 0.5)
     above = e.where(e.less(x, 3), slope, 1)
     return e.mul(dy, e.where(e.greater(x, -3), above, 0))
@@ -150,7 +160,7 @@ def mish(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
 
 @vjp("Softplus")
 def softplus(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    return e.mul(dy, e.unary("Sigmoid", node.inputs[0]))
+    return times(e, dy, e.unary("Sigmoid", node.inputs[0]))
 
 
 @vjp("Softsign")
@@ -163,7 +173,7 @@ def softsign(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
 def erf(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     (x,) = node.inputs
     bell = e.unary("Exp", e.unary("Neg", e.mul(x, x)))
-    return e.mul(dy, e.mul(bell, 2 / math.sqrt(math.pi)))
+    return times(e, dy, e.mul(bell, 2 / math.sqrt(math.pi)))
 
 
 @vjp("Exp")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.cotangent import OneHot, unbroadcast
+from onnxcam.autodiff.cotangent import OneHot, times, unbroadcast
 from onnxcam.autodiff.registry import elementwise, vjp
 from onnxcam.graph.emitter import Emitter
 
@@ -36,7 +36,7 @@ def sub(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
 
 @elementwise("Mul", wrt=(0, 1))
 def mul(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    return e.mul(dy, node.inputs[1 - i])
+    return times(e, dy, node.inputs[1 - i])
 
 
 @elementwise("Div", wrt=(0, 1))

@@ -13,7 +13,7 @@ import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.cotangent import full
 from onnxcam.autodiff.registry import vjp
-from onnxcam.autodiff.rules.window import Length, Window, crop, kernel_of, pad, window_of
+from onnxcam.autodiff.rules.window import Length, Window, crop, kernel_of, output_of, pad, window_of
 from onnxcam.graph.dims import is_static
 from onnxcam.graph.emitter import Emitter
 
@@ -35,7 +35,7 @@ def max_pool(e: Emitter, node: gs.Node, i: int, *dys: gs.Tensor | None) -> gs.Te
     Offsets that differ by whole strides see the same positions one cell further on; their
     contributions are shifted and added, and the stride's residues are woven together at the end.
     """
-    y, dy = node.outputs[0], dys[0]
+    y, dy = output_of(e, node), dys[0]
     assert dy is not None
     window = window_of(e, node, kernel_of(node))
     rank = window.rank

@@ -9,30 +9,14 @@ import onnx_graphsurgeon as gs
 from onnxcam.autodiff.cotangent import OneHot, full, lead
 from onnxcam.autodiff.precision import cotangent_dtype
 from onnxcam.autodiff.registry import elementwise, vjp
-from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.axes import matching_axes
 from onnxcam.graph.dims import Shape
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.network import describe
 
 
 @vjp("Identity", takes_one_hot=True)
 def identity(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor | OneHot) -> gs.Tensor | OneHot:
     return dy
-
-
-@vjp("Dropout", ignored=(1, 2), takes_one_hot=True)
-def dropout(e: Emitter, node: gs.Node, i: int, *dys: gs.Tensor | OneHot) -> gs.Tensor | OneHot:
-    """Dropout does nothing at inference."""
-    training = node.inputs[2] if len(node.inputs) > 2 else None
-    if training is not None and training.name:
-        value = e.network.value(training)
-        if value is None or value.any():
-            raise UnsupportedOperatorError(
-                f"{describe(node)} may be in training mode, where it drops at random, which has "
-                f"no derivative here; export the model in evaluation mode"
-            )
-    return dys[0]
 
 
 @vjp("Cast")

@@ -71,12 +71,9 @@ def window_of(e: Emitter, node: gs.Node, kernel: list[int]) -> Window:
     begins: list[Length] = []
     ends: list[Length] = []
     if auto.startswith("SAME") or "output_shape" in node.attrs:
-        total = _total_of_transposed if node.op == "ConvTranspose" else _total
-        for k, stride in enumerate(strides):
-            # ONNX Runtime counts no dilation where it pads a pooling to SAME.
-            dilation = 1 if "Pool" in node.op else dilations[k]
-            extent = dilation * (kernel[k] - 1) + 1
-            begin, end = _halves(e, total(e, node, k - rank, stride, extent), auto)
+        for k in range(rank):
+            total = _total(e, node, k - rank, strides[k], kernel[k], dilations[k])
+            begin, end = _halves(e, total, auto)
             begins.append(begin)
             ends.append(end)
     elif auto != "VALID":
@@ -87,53 +84,69 @@ def window_of(e: Emitter, node: gs.Node, kernel: list[int]) -> Window:
     if node.op == "ConvTranspose":  # whole strides of padding at the output's end read nothing
         extra = node.attrs.get("output_padding", [0] * rank)
         unread = [more // stride * stride for more, stride in zip(extra, strides, strict=True)]
-        ends = [_less(e, end, number) for end, number in zip(ends, unread, strict=True)]
+        ends = [_minus(e, end, number) for end, number in zip(ends, unread, strict=True)]
     return Window(kernel, strides, dilations, begins, ends)
 
 
-def _total(e: Emitter, node: gs.Node, axis: int, stride: int, extent: int) -> Length:
-    """Padding that SAME amounts to along an axis, for ceil(size / stride) windows."""
+def _total(e: Emitter, node: gs.Node, axis: int, stride: int, kernel: int, dilation: int) -> Length:
+    """Padding that SAME or an `output_shape` amounts to along an axis."""
+    extent = dilation * (kernel - 1) + 1
+    if node.op == "ConvTranspose":
+        return _not_negative(e, _excess(e, node, axis, stride, extent))
+    # As in ONNX Runtime: poolings count no dilation here, and where the stride is longer than the
+    # window the padding is negative.
+    return _lack(e, node, axis, stride, extent if node.op == "Conv" else kernel)
+
+
+def _lack(e: Emitter, node: gs.Node, axis: int, stride: int, extent: int) -> Length:
+    """What ceil(size / stride) windows need beyond the size."""
     size = node.inputs[0].shape[axis]
     if isinstance(size, int):
-        return max(0, (-(-size // stride) - 1) * stride + extent - size)
+        return (-(-size // stride) - 1) * stride + extent - size
     if stride == 1:
         return extent - 1
     length = e.dim(node.inputs[0], axis)
     cells = e.div(e.add(length, stride - 1), stride)
-    reach = e.add(e.mul(cells, stride), extent - stride)
-    return e.op("Max", e.sub(reach, length), e.ints(0), shape=[1])
+    return e.sub(e.add(e.mul(cells, stride), extent - stride), length)
 
 
-def _total_of_transposed(e: Emitter, node: gs.Node, axis: int, stride: int, extent: int) -> Length:
-    """The same of a transposed convolution, which cuts off what exceeds its `output_shape`.
+def _excess(e: Emitter, node: gs.Node, axis: int, stride: int, extent: int) -> Length:
+    """What a transposed convolution makes beyond its `output_shape`; without one, beyond SAME.
 
-    SAME without one stands for the input's size times the stride, whatever that size is.
+    SAME stands for the input's size times the stride, whatever that size is.
     """
     size = node.inputs[0].shape[axis]
-    extra = node.attrs["output_padding"][axis] if "output_padding" in node.attrs else 0
+    beyond = extent - stride
+    if "output_padding" in node.attrs:
+        beyond += node.attrs["output_padding"][axis]
     if "output_shape" not in node.attrs:
-        return max(0, extent + extra - stride)
-    beyond = extent + extra - stride - node.attrs["output_shape"][axis]
+        return beyond
+    beyond -= node.attrs["output_shape"][axis]
     if isinstance(size, int):
-        return max(0, size * stride + beyond)
-    reach = e.add(e.mul(e.dim(node.inputs[0], axis), stride), beyond)
-    return e.op("Max", reach, e.ints(0), shape=[1])
+        return size * stride + beyond
+    return e.add(e.mul(e.dim(node.inputs[0], axis), stride), beyond)
+
+
+def _not_negative(e: Emitter, length: Length) -> Length:
+    if isinstance(length, int):
+        return max(0, length)
+    return e.op("Max", length, e.ints(0), shape=[1])
 
 
 def _halves(e: Emitter, total: Length, auto: str) -> tuple[Length, Length]:
     """Padding in front and behind; the odd one is behind for SAME_UPPER, else in front."""
     upper = auto == "SAME_UPPER"
     if isinstance(total, int):
-        begin = total // 2 if upper else total - total // 2
+        begin = int((total if upper else total + 1) / 2)  # towards zero, as ONNX divides
         return begin, total - begin
     front = e.div(total if upper else e.add(total, 1), 2)
     return front, e.sub(total, front)
 
 
-def _less(e: Emitter, length: Length, number: int) -> Length:
-    if isinstance(length, int):
-        return length - number
-    return e.sub(length, number) if number else length
+def _minus(e: Emitter, a: Length, b: Length) -> Length:
+    if isinstance(a, int) and isinstance(b, int):
+        return a - b
+    return a if isinstance(b, int) and b == 0 else e.sub(a, b)
 
 
 def as_tensor(e: Emitter, length: Length) -> gs.Tensor:
@@ -173,8 +186,13 @@ def with_pads(e: Emitter, x: gs.Tensor, window: Window) -> tuple[gs.Tensor, list
 
 def crop(e: Emitter, dx: gs.Tensor, x: gs.Tensor, window: Window) -> gs.Tensor:
     """Cut x's positions out of a cotangent of the padded input."""
-    for axis, begin in zip(range(-window.rank, 0), window.begins, strict=True):
+    for k, begin in enumerate(window.begins):
+        axis = k - window.rank
         size = x.shape[axis]
+        if window.kernel[k] < window.strides[k]:  # the padding may be negative: values skipped
+            skipped = [_not_negative(e, _minus(e, 0, end)) for end in (begin, window.ends[k])]
+            dx = pad(e, dx, {axis: (skipped[0], skipped[1])})
+            begin = _not_negative(e, begin)
         if isinstance(begin, int) and isinstance(size, int):
             dx = e.slice(dx, axis, begin, begin + size)
             continue
@@ -185,3 +203,21 @@ def crop(e: Emitter, dx: gs.Tensor, x: gs.Tensor, window: Window) -> gs.Tensor:
         at = e.ints(axis % len(shape))
         dx = e.op("Slice", dx, start, stop, at, e.ints(1), shape=shape)
     return dx
+
+
+def output_of(e: Emitter, node: gs.Node) -> gs.Tensor:
+    """A pooling's output, of a shape that the runtime cannot mistake.
+
+    Where onnx infers another number of windows than ONNX Runtime then computes, the two are told
+    apart by a reshape; otherwise the runtime would refuse what is compared with the output.
+    """
+    y = node.outputs[0]
+    same = node.attrs.get("auto_pad", "NOTSET").startswith("SAME")
+    doubtful = node.attrs.get("ceil_mode", 0) or (
+        same and max(node.attrs.get("dilations", [1])) > 1
+    )
+    unknown = [dim for dim in y.shape if not isinstance(dim, int)]
+    if not doubtful or len(unknown) > 1:
+        return y
+    dims = e.ints(*(dim if isinstance(dim, int) else -1 for dim in y.shape))
+    return e.op("Reshape", y, dims, shape=list(y.shape))

@@ -1,0 +1,106 @@
+"""One network: onnxcam's gradient in ONNX Runtime beside the framework's in double precision."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+
+import onnxcam
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was measured; distances are relative to the gradient in double precision."""
+
+    name: str
+    shape: tuple[int, ...]
+    exporter: str
+    opset: int
+    nodes: int
+    seconds: float
+    """Spent on rewriting the model."""
+    output: float
+    """Of the network's own output, by the largest entry: whether the export is right at all."""
+    largest: float
+    """Largest difference of two entries over the largest entry."""
+    norm: float
+    """Norm of the difference over the norm."""
+    floor: float
+    """The same of the framework's own float32: what rounding at ReLUs and maxima costs."""
+
+    def append_to(self, path: Path) -> None:
+        """One more line of JSON."""
+        with path.open("a") as lines:
+            lines.write(json.dumps(asdict(self)) + "\n")
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """The framework's own: the output, and the gradient of its weighted sum to the input."""
+
+    output: np.ndarray
+    gradient: np.ndarray
+
+
+def compare(
+    name: str,
+    exporter: str,
+    path: Path,
+    x: np.ndarray,
+    weights: np.ndarray,
+    double: Derivation,
+    single: Derivation,
+) -> Comparison:
+    """Rewrite the model in `path`, run it, and measure; first input, first output."""
+    model = onnx.load(path)
+    source, target = model.graph.input[0].name, model.graph.output[0].name
+    started = perf_counter()
+    rewritten = onnxcam.append_gradients(model, of=target, wrt=[source], seed=True)
+    seconds = perf_counter() - started
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 2
+    session = ort.InferenceSession(rewritten.SerializeToString(), options)
+    output, gradient = session.run(
+        [target, f"{source}_grad"], {source: x, f"{target}_seed": weights}
+    )
+    return Comparison(
+        name=name,
+        shape=tuple(x.shape),
+        exporter=exporter,
+        opset=next(i.version for i in model.opset_import if i.domain in ("", "ai.onnx")),
+        nodes=len(model.graph.node),
+        seconds=round(seconds, 2),
+        output=away(output, double.output),
+        largest=float(
+            np.abs(gradient - double.gradient).max() / np.abs(double.gradient).max()
+        ),
+        norm=away(gradient, double.gradient),
+        floor=away(single.gradient, double.gradient),
+    )
+
+
+def away(a: np.ndarray, b: np.ndarray) -> float:
+    """|a - b| / |b| in the Euclidean norm."""
+    b = b.astype(np.float64)
+    return float(np.linalg.norm(a - b) / np.linalg.norm(b))
+
+
+def table(path: Path) -> str:
+    """The results in Markdown; of a network measured twice, the last."""
+    found = [json.loads(line) for line in path.read_text().splitlines()]
+    rows = ["| network | input | exporter, opset | nodes | rewriting, s | output | largest | norm "
+            "| floor |", "|---|---|---|---|---|---|---|---|---|"]
+    for row in {row["name"]: row for row in found}.values():
+        shape = "x".join(map(str, row["shape"]))
+        rows.append(
+            f"| {row['name']} | {shape} | {row['exporter']}, {row['opset']} | {row['nodes']} "
+            f"| {row['seconds']:.1f} | {row['output']:.1e} | {row['largest']:.1e} "
+            f"| {row['norm']:.1e} | {row['floor']:.1e} |"
+        )
+    return "\n".join(rows)

@@ -1,0 +1,132 @@
+"""PyTorch's side: networks with random weights, exported, and differentiated by autograd."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import tempfile
+import traceback
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from references.torch_source import calibrate
+from references.torchvision_import import torchvision
+from torch import nn
+
+import timm  # isort: skip  (it imports torchvision, which has to be prepared first)
+
+from .comparison import Comparison, Derivation, compare, table
+from .networks import NETWORKS, Network
+
+
+class FirstOutput(nn.Module):
+    """A network's logits alone, where it answers with a dictionary or several tensors."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer = self.module(x)
+        while not isinstance(answer, torch.Tensor):
+            answer = answer["out"] if isinstance(answer, dict) else answer[0]
+        return answer
+
+
+def measured(network: Network) -> Comparison:
+    """Build, export and differentiate one network."""
+    torch.manual_seed(0)
+    module = FirstOutput(_built(network)).eval()
+    x = torch.randn(1, 3, network.size, network.size)
+    _shake(module)
+    with torch.no_grad():
+        calibrate(module, torch.randn(8, 3, network.size, network.size))
+        weights = torch.randn(module(x).shape)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        _export(network, module, x, path)
+        single = _derivation(module, x, weights)
+        double = _derivation(module.double(), x.double(), weights.double())
+        exporter = "export" if network.legacy_opset is None else "TorchScript"
+        exporter += " (open batch)" if network.dynamic else ""
+        return compare(network.name, exporter, path, x.numpy(), weights.numpy(), double, single)
+
+
+def _built(network: Network) -> nn.Module:
+    name = network.architecture
+    if network.library == "timm":
+        return _timm(name, network.size)
+    if network.library == "torchvision.segmentation":
+        models = torchvision.models.segmentation
+        return getattr(models, name)(weights=None, weights_backbone=None, num_classes=5)
+    # GoogLeNet and Inception would otherwise draw their weights slowly.
+    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    return getattr(torchvision.models, name)(weights=None, **options)
+
+
+def _timm(name: str, size: int) -> nn.Module:
+    return timm.create_model(name, pretrained=False, num_classes=20)
+
+
+@torch.no_grad()
+def _shake(module: nn.Module) -> None:
+    """Move parameters off the constants they start from, which would hide parts of the network.
+
+    Layer scales of 1e-6, last normalisations of weight 0 and zero biases are such constants.
+    """
+    for parameter in module.parameters():
+        if parameter.numel() > 1 and (parameter == parameter.flatten()[0]).all():
+            start = parameter.flatten()[0].item()
+            centre = 0.5 if 0 < start < 0.2 else start
+            parameter.copy_(centre + 0.2 * torch.randn_like(parameter))
+
+
+def _export(network: Network, module: nn.Module, x: torch.Tensor, path: Path) -> None:
+    names = {"input_names": ["x"], "output_names": ["y"]}
+    if network.legacy_opset is not None:
+        axes = {"x": {0: "batch"}, "y": {0: "batch"}} if network.dynamic else None
+        opset = network.legacy_opset
+        torch.onnx.export(
+            module, (x,), path, dynamo=False, opset_version=opset, dynamic_axes=axes, **names
+        )
+        return
+    shapes = ({0: torch.export.Dim("batch")},) if network.dynamic else None
+    torch.onnx.export(
+        module,
+        (torch.cat([x, x]) if network.dynamic else x,),
+        path,
+        dynamo=True,
+        external_data=False,
+        dynamic_shapes=shapes,
+        verbose=False,
+        **names,
+    )
+
+
+def _derivation(module: nn.Module, x: torch.Tensor, weights: torch.Tensor) -> Derivation:
+    x = x.clone().requires_grad_()
+    output = module(x)
+    (gradient,) = torch.autograd.grad((output * weights).sum(), x)
+    return Derivation(output.detach().numpy(), gradient.numpy())
+
+
+def main(results: Path, wanted: list[str]) -> None:
+    """Measure the networks named (all, if none), append each to `results`, print the table."""
+    torch.set_num_threads(2)
+    warnings.simplefilter("ignore")
+    for network in NETWORKS:
+        if wanted and network.architecture not in wanted:
+            continue
+        try:
+            measured(network).append_to(results)
+        except Exception:
+            print(f"{network.name} failed", file=sys.stderr)
+            traceback.print_exc()
+        gc.collect()
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])
