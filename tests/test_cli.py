@@ -217,7 +217,7 @@ def test_rewrite_writes_a_model(cli: Cli, model_file: Path, tmp_path: Path) -> N
 def test_check_passes_and_fails_by_status(cli: Cli, model_file: Path) -> None:
     result = cli("check", model_file)
     assert result.exit_code == 0
-    assert "agrees with finite differences" in result.stdout
+    assert "agrees with float64 differences" in result.stdout
     report = json.loads(cli("check", model_file, "--json").stdout)
     assert report["passed"]
     assert report["missing"] == {}

@@ -19,7 +19,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.graph.dims import Shape
-from onnxcam.graph.emitter import Emitter, Operand
+from onnxcam.graph.emitter import Emitter
 
 
 @dataclass(frozen=True)
@@ -87,45 +87,6 @@ def unbroadcast(e: Emitter, dx: gs.Tensor, x: gs.Tensor, y: gs.Tensor) -> gs.Ten
     shrunk = [axis for axis in range(-rank_x, 0) if x.shape[axis] == 1 and y.shape[axis] != 1]
     dx = sum_over(e, dx, y, shrunk)
     return sum_over(e, dx, y, dropped, keepdims=False) if dropped else dx
-
-
-def times(e: Emitter, dy: gs.Tensor, factor: Operand) -> gs.Tensor:
-    """A cotangent times a local derivative; several in a row are multiplied with one another first.
-
-    So the two ways from x to x f(x) end in products of the same cotangent, which `total` adds up
-    as one.
-    """
-    product = _product(e, dy)
-    if product is None or not isinstance(factor, gs.Tensor):
-        return e.mul(dy, factor)
-    first, local = product
-    if list(local.shape) != list(factor.shape):
-        return e.mul(dy, factor)
-    return e.mul(first, e.mul(local, factor))
-
-
-def total(e: Emitter, parts: Sequence[gs.Tensor]) -> gs.Tensor:
-    """The sum of cotangents; those that are multiples of a single one as one multiple of it."""
-    products = [_product(e, part) for part in parts]
-    shared = [product for product in products if product is not None]
-    if len(shared) == len(parts) and len({dy.name for dy, _ in shared}) == 1:
-        return times(e, shared[0][0], _sum(e, [local for _, local in shared]))
-    return _sum(e, parts)
-
-
-def _product(e: Emitter, dy: gs.Tensor) -> tuple[gs.Tensor, gs.Tensor] | None:
-    """(cotangent, local derivative) of an emitted tensor that is their product."""
-    if not isinstance(dy, gs.Variable) or not dy.inputs or not dy.name.startswith(e.prefix):
-        return None
-    node = dy.inputs[0]
-    return (node.inputs[0], node.inputs[1]) if node.op == "Mul" else None
-
-
-def _sum(e: Emitter, parts: Sequence[gs.Tensor]) -> gs.Tensor:
-    found = parts[0]
-    for part in parts[1:]:
-        found = e.add(found, part)
-    return found
 
 
 def fold(e: Emitter, dy: gs.Tensor, y: gs.Tensor) -> gs.Tensor:

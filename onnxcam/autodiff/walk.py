@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.cotangent import OneHot, total
+from onnxcam.autodiff.cotangent import OneHot
 from onnxcam.autodiff.precision import in_single_precision
 from onnxcam.autodiff.registry import Cotangent, derivative_of, is_zero, refusal_of
+from onnxcam.autodiff.sums import total
 from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import describe, is_float, is_integer, operands

@@ -215,7 +215,11 @@ class Emitter:
             return self.op("Mul", self.reshape(scaled[0], dims, sizes), scaled[1], shape=list(dims))
         unknown = [i for i, dim in enumerate(dims) if not isinstance(dim, int)]
         if len(unknown) <= 1:
-            target: gs.Tensor = self.ints(*(d if isinstance(d, int) else -1 for d in dims))
+            # 0 keeps x's own length, -1 is worked out: a runtime sees only of the former what it is
+            own = dict(enumerate(x.shape))
+            free = [0 if d is not None and d == own.get(i) else -1 for i, d in enumerate(dims)]
+            pairs = zip(dims, free, strict=True)
+            target: gs.Tensor = self.ints(*(d if isinstance(d, int) else f for d, f in pairs))
         elif sizes:
             target = self.concat(list(sizes), -1)
         else:

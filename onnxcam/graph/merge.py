@@ -45,6 +45,9 @@ def addition(
     added.graph.initializer.extend(
         OnnxExporter.export_tensor_proto(value) for value in _stored(nodes, e.network.tensors)
     )
+    # A runtime cannot see that the batch stays, and so that shapes behind this are equal.
+    resized = [node.outputs[0] for node in nodes if node.op == "Resize"]
+    added.graph.value_info.extend(value_info(t, t.name) for t in resized if t.name not in named)
     added.graph.input.extend(value_info(tensor, tensor.name) for tensor in inputs)
     added.graph.initializer.extend(
         onnx.numpy_helper.from_array(value, name) for name, value in (defaults or {}).items()

@@ -13,14 +13,16 @@ from onnxcam.graph.load import modernized
 from onnxcam.graph.nchwc import unblocked
 from onnxcam.graph.order import in_order
 from onnxcam.graph.sequences import without_sequences
+from onnxcam.graph.stated_windows import with_stated_windows
 
 
 def in_normal_form(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model itself, or an equal one: nodes in order, opset 11 or newer, no model-local
-    functions, no sequences of known elements, no layout of a runtime's own.
+    functions, no sequences of known elements, no layout of a runtime's own, no sizes to mistake.
 
     Raises `ModelError` where that cannot be done.
     """
-    for step in (without_functions, in_order, modernized, unblocked, without_sequences):
+    steps = (without_functions, in_order, modernized, unblocked, without_sequences)
+    for step in (*steps, with_stated_windows):
         model = step(model)
     return model

@@ -38,6 +38,30 @@ def window_outputs(node: onnx.NodeProto, types: Types) -> dict[str, onnx.TypePro
     return {name: helper.make_tensor_type_proto(of, shape) for name, of in found if name}
 
 
+def is_doubtful(node: onnx.NodeProto) -> bool:
+    """Whether onnx may infer another output size than ONNX Runtime computes."""
+    if node.domain not in ("", "ai.onnx") or node.op_type not in (*_POOLINGS, "ConvTranspose"):
+        return False
+    attrs = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    same = attrs.get("auto_pad", b"NOTSET").startswith(b"SAME")
+    kernel = attrs.get("kernel_shape")
+    if kernel is None:
+        return same
+    rank = len(kernel)
+    strides, dilations = attrs.get("strides", [1] * rank), attrs.get("dilations", [1] * rank)
+    extents = [d * (k - 1) + 1 for k, d in zip(kernel, dilations, strict=True)]
+    if node.op_type == "ConvTranspose":
+        longer = all(extent >= stride for extent, stride in zip(extents, strides, strict=True))
+        plain = longer and not any(attrs.get("output_padding", []))
+        return same and "output_shape" not in attrs and not plain
+    if same:
+        return max(dilations) > 1 or bool(attrs.get("ceil_mode", 0))
+    ends = attrs.get("pads", [0] * (2 * rank))[rank:]
+    return bool(attrs.get("ceil_mode", 0)) and any(  # a window may begin in the padding behind
+        end + stride > extent for end, stride, extent in zip(ends, strides, extents, strict=True)
+    )
+
+
 def replace_misjudged(model: onnx.ModelProto, inferred: Types) -> bool:
     """Replace the first node whose size onnx misjudged by something of the right size.
 
@@ -78,7 +102,7 @@ def _pooled(attrs: Mapping[str, Any], sizes: Sequence[int]) -> list[int]:
             begin = int((total if auto == "SAME_UPPER" else total + 1) / 2)
             end = total - begin
         room = size + begin + end - dilations[k] * (kernel - 1) - 1
-        length = room // stride + 1
+        length = int(room / stride) + 1  # towards zero: one window of an input that is too short
         if attrs.get("ceil_mode", 0):
             length = -(-room // stride) + 1
             if (length - 1) * stride >= size + begin:

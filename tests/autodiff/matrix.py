@@ -59,9 +59,9 @@ def outcome(each: Case) -> Outcome:
 
 def _reason(error: Exception) -> str:
     """An error of ONNX Runtime without the names and numbers of the case."""
-    text = str(error).splitlines()[0]
-    text = re.sub(r"^.*(Status Message:|ShapeInferenceError\]|: FAIL :)\s*", "", text)
-    return re.sub(r"/\S+:\d+ .*\) ", "", re.sub(r"-?\d+", "#", text))[:90]
+    text = " ".join(str(error).split())
+    text = re.sub(r"^.*(Status Message:|ShapeInferenceError\]|: FAIL :|was false\.)\s*", "", text)
+    return re.sub(r"-?\d+", "#", text)[:100]
 
 
 Compare = Callable[[tuple[int, ...]], list[str]]
@@ -116,6 +116,8 @@ def _forward(each: Case, x: np.ndarray) -> np.ndarray:
     """What ONNX Runtime computes for an input."""
     fed = replace(each, inputs=(Fed(x), *each.inputs[1:]))
     (y,) = session_of(model_of(fed)).run(["y0"], {"x0": x})
+    if not y.size:
+        raise ValueError("an output without elements")
     return np.asarray(y)
 
 

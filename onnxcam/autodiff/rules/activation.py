@@ -8,9 +8,9 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.cotangent import unbroadcast
-from onnxcam.autodiff.cotangent import times
 from onnxcam.autodiff.registry import elementwise, vjp
-from onnxcam.autodiff.rules.steps import STEEP, between_convolutions, ramp, step
+from onnxcam.autodiff.rules.steps import STEEP, made_by_convolution, ramp, read_by_convolution
+from onnxcam.autodiff.sums import times
 from onnxcam.graph.emitter import Emitter, Operand
 
 
@@ -18,8 +18,8 @@ from onnxcam.graph.emitter import Emitter, Operand
 def relu(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     # The output's sign is the input's: reading y lets the runtime fuse Relu into what made x.
     y = node.outputs[0]
-    if between_convolutions(y):
-        return times(e, dy, step(e, y))
+    if read_by_convolution(y):
+        return times(e, dy, ramp(e, y, STEEP))
     return e.where(e.greater(y, 0), dy, 0)
 
 
@@ -61,7 +61,7 @@ def elu(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
 @vjp("Sigmoid")
 def sigmoid(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     y = node.outputs[0]
-    rest = ramp(e, y, -1, 1) if between_convolutions(node.inputs[0]) else e.sub(1, y)
+    rest = ramp(e, y, -1, 1) if made_by_convolution(node.inputs[0]) else e.sub(1, y)
     return times(e, times(e, dy, y), rest)
 
 
@@ -71,23 +71,19 @@ def tanh(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     return times(e, dy, e.sub(1, e.mul(y, y)))
 
 
-def _within(e: Emitter, x: gs.Tensor, low: Operand, high: Operand) -> gs.Tensor:
-    return e.logical_and(e.greater(x, low), e.less(x, high))
-
-
 @vjp("HardSigmoid")
 def hard_sigmoid(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     alpha = node.attrs.get("alpha", 0.2)
-    inside = _within(e, node.outputs[0], 0, 1)
-    return e.where(inside, e.mul(dy, alpha), 0)
+    y = node.outputs[0]
+    return e.where(e.less(e.mul(y, y), y), e.mul(dy, alpha), 0)
 
 
 @vjp("HardSwish")
 def hard_swish(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     """f(x) = x max(0, min(1, x/6 + 1/2)): 0 up to -3, (2x + 3) / 6 between, 1 from 3 on."""
     (x,) = node.inputs
-    if between_convolutions(x):  # f + x f' of the ramp in f(x) = x ramp(x)
-        inside = ramp(e, e.mul(x, x), -STEEP, 9 * STEEP)
+    if made_by_convolution(x):  # r + x r' of the ramp r in f(x) = x r(x)
+        inside = ramp(e, e.mul(x, x), -(2**20), 9 * 2**20)  # float32 near 9 are 2^-20 apart
         slope = e.mul(x, ramp(e, inside, 1 / 6))
         return times(e, dy, e.add(ramp(e, x, 1 / 6, 0.5), slope))
     slope = e.add(e.mul(x, 1 / 3), 0.5)
@@ -136,9 +132,10 @@ def gelu(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
         inner = e.add(e.mul(square, 3 * 0.044715 * scale), scale)
         bend = e.mul(e.mul(x, e.sub(1, e.mul(t, t))), inner)
         return e.mul(dy, e.mul(e.add(e.add(t, 1), bend), 0.5))
-    cdf = e.mul(e.add(e.unary("Erf", e.mul(x, math.sqrt(0.5))), 1), 0.5)
-    pdf = e.mul(e.unary("Exp", e.mul(e.mul(x, x), -0.5)), 1 / math.sqrt(2 * math.pi))
-    return e.mul(dy, e.add(cdf, e.mul(x, pdf)))
+    u = e.mul(x, math.sqrt(0.5))
+    exponent = e.sub(math.log(math.sqrt(2 / math.pi)), e.mul(u, u))
+    twice = e.add(e.add(e.unary("Erf", u), 1), e.mul(x, e.unary("Exp", exponent)))
+    return times(e, e.mul(dy, 0.5), twice)  # a matrix product behind dy takes the factor up
 
 
 @vjp("Swish")

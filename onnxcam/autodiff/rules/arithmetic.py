@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.cotangent import OneHot, times, unbroadcast
+from onnxcam.autodiff.cotangent import OneHot, unbroadcast
 from onnxcam.autodiff.registry import elementwise, vjp
+from onnxcam.autodiff.sums import times
 from onnxcam.graph.emitter import Emitter
 
 

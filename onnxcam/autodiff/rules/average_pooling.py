@@ -9,8 +9,17 @@ import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.cotangent import fold, full, unfold
 from onnxcam.autodiff.registry import vjp
-from onnxcam.autodiff.rules.structure import spread
-from onnxcam.autodiff.rules.window import Window, as_tensor, crop, kernel_of, window_of
+from onnxcam.autodiff.rules.structure import repeat, spread
+from onnxcam.autodiff.rules.window import (
+    Window,
+    as_tensor,
+    crop,
+    kernel_of,
+    minus,
+    pad,
+    skipped,
+    window_of,
+)
 from onnxcam.graph.dims import Shape, is_static
 from onnxcam.graph.emitter import Emitter
 
@@ -32,7 +41,7 @@ def average_pool(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     whole = full(e, dy, y, range(-window.rank, 0))
     whole = fold(e, _per_window(e, node, whole, window), y)
     if _is_tiling(x, window):
-        return unfold(e, _repeat(e, whole, window), dy, x)
+        return unfold(e, repeat(e, whole, window.kernel), dy, x)
     return unfold(e, _window_sums(e, whole, x, window), dy, x)
 
 
@@ -59,10 +68,9 @@ def _is_tiling(x: gs.Tensor, window: Window) -> bool:
 
 def _per_window(e: Emitter, node: gs.Node, dy: gs.Tensor, window: Window) -> gs.Tensor:
     """dy divided by how many values each window averages."""
-    ceil = node.attrs.get("ceil_mode", 0)
     include = node.attrs.get("count_include_pad", 0)
     padded = window.pads is None or any([*window.pads[0], *window.pads[1]])
-    if not ceil and (include or not padded):
+    if (include or not padded) and not _may_overhang(node, window):
         return e.mul(dy, 1 / math.prod(window.kernel))
     known = np.ones([1] * window.rank)
     for k in range(window.rank):
@@ -72,6 +80,22 @@ def _per_window(e: Emitter, node: gs.Node, dy: gs.Tensor, window: Window) -> gs.
         else:
             dy = e.div(dy, e.unsqueeze(counts, range(1, window.rank - k)))
     return e.mul(dy, e.constant(1 / known, dy.dtype))
+
+
+def _may_overhang(node: gs.Node, window: Window) -> bool:
+    """Whether the last window may reach beyond the padding.
+
+    It does so in `ceil_mode`, and where a dilated window is longer than the padded input.
+    """
+    sizes = [*node.inputs[0].shape[2:], *node.outputs[0].shape[2:]]
+    if window.pads is None or not is_static(sizes):
+        dilated = any(dilation != 1 for dilation in window.dilations)
+        return dilated or bool(node.attrs.get("ceil_mode", 0))
+    begins, ends = window.pads
+    return any(
+        (sizes[window.rank + k] - 1) * stride + window.extents[k] > sizes[k] + begins[k] + ends[k]
+        for k, stride in enumerate(window.strides)
+    )
 
 
 def _counts(
@@ -85,7 +109,7 @@ def _counts(
     taps = np.arange(window.kernel[k]) * window.dilations[k]
     begin, end = window.begins[k], window.ends[k]
     if isinstance(begin, int) and isinstance(end, int) and is_static([size, length]):
-        first, last = (-begin, size + end) if include else (0, size)
+        first, last = (-begin, size + end) if include else (0, size + min(end, 0))
         places = np.arange(length)[:, None] * window.strides[k] - begin + taps
         return ((places >= first) & (places < last)).sum(axis=1)
     begin_t = as_tensor(e, begin)
@@ -94,27 +118,10 @@ def _counts(
     index = e.op("Range", zero, number, one, shape=[length])
     starts = e.unsqueeze(e.sub(e.mul(index, window.strides[k]), begin_t), [1])
     places_t = e.add(starts, e.constant(taps[None], np.int64))
-    after = e.add(e.dim(x, axis), end if include else 0)
+    after = minus(e, e.dim(x, axis), minus(e, 0, end) if include else skipped(e, end))
     first_t = e.sub(e.unary("Neg", begin_t), 1) if include else e.ints(-1)
     counted = e.logical_and(e.greater(places_t, first_t), e.less(places_t, after))
     return e.reduce("ReduceSum", e.cast(counted, dtype), [-1], keepdims=False)
-
-
-def _repeat(e: Emitter, dy: gs.Tensor, window: Window) -> gs.Tensor:
-    """Every value as a block of kernel size."""
-    scales = e.constant([1.0, 1.0, *window.kernel], np.float32)
-    no_region = e.constant([], np.float32)  # an input that may be left out only from opset 13 on
-    dims = [d * k for d, k in zip(dy.shape[2:], window.kernel, strict=True)]
-    return e.op(
-        "Resize",
-        dy,
-        no_region,
-        scales,
-        shape=[*dy.shape[:2], *dims],
-        mode="nearest",
-        coordinate_transformation_mode="asymmetric",
-        nearest_mode="floor",
-    )
 
 
 def _window_sums(e: Emitter, dy: gs.Tensor, x: gs.Tensor, window: Window) -> gs.Tensor:
@@ -142,18 +149,30 @@ def _window_sums(e: Emitter, dy: gs.Tensor, x: gs.Tensor, window: Window) -> gs.
     own += [_own_pad(b, r, d) for b, r, d in zip(back, reach, window.dilations, strict=True)]
     dy = e.pad(dy, {k - rank: (front[k] - own[k], back[k] - own[rank + k]) for k in range(rank)})
     dilated = any(d != 1 for d in window.dilations)
-    # The factor stands between the two: ONNX Runtime merges a Pad into the pool behind it, and
-    # then refuses what it made.
-    dx = e.op(
-        "AveragePool",
-        e.mul(dy, float(math.prod(window.kernel))),
-        shape=[*dy.shape[:2], *dims],
-        kernel_shape=window.kernel,
-        pads=own,
-        dilations=window.dilations if dilated else None,
-        count_include_pad=1,
-    )
-    return crop(e, dx, x, window) if padding is None else dx
+    dx = dy
+    if math.prod(window.kernel) > 1:
+        # The factor stands between the two: ONNX Runtime merges a Pad into the pool behind it,
+        # and then refuses what it made.
+        dx = e.op(
+            "AveragePool",
+            e.mul(dy, float(math.prod(window.kernel))),
+            shape=[*dy.shape[:2], *dims],
+            kernel_shape=window.kernel,
+            pads=own,
+            dilations=window.dilations if dilated else None,
+            count_include_pad=1,
+        )
+    return _without_skipped(e, crop(e, dx, x, window) if padding is None else dx, window)
+
+
+def _without_skipped(e: Emitter, dx: gs.Tensor, window: Window) -> gs.Tensor:
+    """Zeros where a negative padding at the end leaves values out, though a window covers them."""
+    for k, end in enumerate(window.ends):
+        if window.kernel[k] < window.strides[k] and window.dilations[k] > 1:
+            behind = skipped(e, end)
+            dx = pad(e, dx, {k - window.rank: (0, minus(e, 0, behind))})
+            dx = pad(e, dx, {k - window.rank: (0, behind)})
+    return dx
 
 
 def _own_pad(amount: int, reach: int, dilation: int) -> int:

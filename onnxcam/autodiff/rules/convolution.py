@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.cotangent import fold, full, sum_over, unfold
 from onnxcam.autodiff.registry import vjp
 from onnxcam.autodiff.rules.correlation import correlation
-from onnxcam.autodiff.rules.structure import spread
+from onnxcam.autodiff.rules.structure import repeat, spread
 from onnxcam.autodiff.rules.window import Window, crop, kernel_of_weights, window_of, with_pads
 from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.dims import Shape, is_static
@@ -96,12 +97,24 @@ def conv(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     if all(stride == 1 for stride in window.strides):
         dx = _flipped(e, whole, x, weights, window)
     elif weights.depthwise:
-        for k, stride in enumerate(window.strides):
-            whole = spread(e, whole, k - window.rank, stride)
+        whole = _apart(e, whole, window)
         dx = _flipped(e, whole, x, weights, window)
     else:
         dx = _transposed(e, whole, x, weights, window)
     return unfold(e, dx, dy, x)
+
+
+def _apart(e: Emitter, dy: gs.Tensor, window: Window) -> gs.Tensor:
+    """dy with zeros between its values."""
+    sizes = dy.shape[2:]
+    if not is_static(sizes):
+        for k, stride in enumerate(window.strides):
+            dy = spread(e, dy, k - window.rank, stride)
+        return dy
+    places = np.indices([n * stride for n, stride in zip(sizes, window.strides, strict=True)])
+    steps = np.reshape(window.strides, [-1] + [1] * window.rank)
+    mask = e.constant((places % steps == 0).all(axis=0), dy.dtype)
+    return e.mul(repeat(e, dy, window.strides), mask)
 
 
 def _flipped(
@@ -144,11 +157,17 @@ def _flipped(
 def _transposed(
     e: Emitter, dy: gs.Tensor, x: gs.Tensor, weights: _Weights, window: Window
 ) -> gs.Tensor:
-    """`ConvTranspose` over the padded input, one stride longer than needed, then x cut out."""
+    """`ConvTranspose` to x's size; where only the run knows it, longer, and then x is cut out."""
+    sizes, rank = x.shape[2:], window.rank
     dims: Shape = [
         length * stride + extent - 1 if isinstance(length, int) else None
         for length, stride, extent in zip(dy.shape[2:], window.strides, window.extents, strict=True)
     ]
+    extra, pads = [stride - 1 for stride in window.strides], [0] * 2 * rank
+    around = _symmetric(window) if is_static([*sizes, *dims]) else None
+    if around is not None:
+        extra = [extra[k] + sizes[k] + 2 * around[k] - dims[k] for k in range(rank)]
+        pads, dims = [*around, *around], list(sizes)
     dx = e.op(
         "ConvTranspose",
         dy,
@@ -157,10 +176,18 @@ def _transposed(
         kernel_shape=window.kernel,
         strides=window.strides,
         dilations=window.dilations,
-        output_padding=[stride - 1 for stride in window.strides],
+        pads=pads,
+        output_padding=extra,
         group=weights.group,
     )
-    return crop(e, dx, x, window)
+    return crop(e, dx, x, window) if around is None else dx
+
+
+def _symmetric(window: Window) -> list[int] | None:
+    """Padding that is the same on both sides: the CUDA provider knows no other here."""
+    if window.pads is None or window.pads[0] != window.pads[1] or min(window.pads[0]) < 0:
+        return None
+    return window.pads[0]
 
 
 @vjp("ConvTranspose", wrt=(0, 1, 2))

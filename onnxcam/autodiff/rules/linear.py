@@ -36,7 +36,7 @@ def gemm(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor | OneHot) -> gs.Tensor
     if i == 2:
         dc = unbroadcast(e, dy, node.inputs[2], node.outputs[0])
         return dc if beta == 1 else e.mul(dc, beta)
-    dy = full(e, dy, node.outputs[0])
+    dy = full(e, dy, node.outputs[0], [-1 - i])
     if i == 0:
         b_t = b if trans_b else _swapped(e, b)
         da = e.matmul(_swapped(e, b_t), _swapped(e, dy)) if trans_a else e.matmul(dy, b_t)

@@ -9,6 +9,7 @@ import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.cotangent import full, lead, sum_over, unbroadcast
 from onnxcam.autodiff.registry import vjp
+from onnxcam.autodiff.sums import stored_product
 from onnxcam.graph.dims import Shape, is_static
 from onnxcam.graph.emitter import Emitter
 
@@ -24,28 +25,48 @@ def _sum_per_channel(e: Emitter, dy: gs.Tensor, y: gs.Tensor) -> gs.Tensor:
     return sum_over(e, dy, y, [-rank, *range(2 - rank, 0)], keepdims=False)
 
 
+def _centred(e: Emitter, t: gs.Tensor, axes: list[int]) -> gs.Tensor:
+    """t - mean(t); the mean is over all of `axes`, so a lazy t is right as it is."""
+    return e.sub(t, e.reduce("ReduceMean", t, [axis for axis in axes if t.shape[axis] != 1]))
+
+
+def _statistics(
+    e: Emitter, x: gs.Tensor, axes: list[int], epsilon: float
+) -> tuple[gs.Tensor, gs.Tensor]:
+    """x - mean and r = 1 / sqrt(var + eps) over `axes`, computed again."""
+    centred = _centred(e, x, axes)
+    variance = e.reduce("ReduceMean", e.mul(centred, centred), axes)
+    return centred, e.unary("Reciprocal", e.unary("Sqrt", e.add(variance, epsilon)))
+
+
 def _standardized(
     e: Emitter, x: gs.Tensor, axes: list[int], epsilon: float
 ) -> tuple[gs.Tensor, gs.Tensor]:
-    """xhat = (x - mean) r and r = 1 / sqrt(var + eps) over `axes`, computed again."""
-    centred = e.sub(x, e.reduce("ReduceMean", x, axes))
-    variance = e.reduce("ReduceMean", e.mul(centred, centred), axes)
-    r = e.unary("Reciprocal", e.unary("Sqrt", e.add(variance, epsilon)))
+    """xhat = (x - mean) r, and r."""
+    centred, r = _statistics(e, x, axes, epsilon)
     return e.mul(centred, r), r
 
 
 def _through_statistics(
-    e: Emitter, x: gs.Tensor, dxhat: gs.Tensor, axes: list[int], epsilon: float
+    e: Emitter, x: gs.Tensor, d: gs.Tensor, axes: list[int], epsilon: float
 ) -> gs.Tensor:
-    """dx = r (dxhat - mean(dxhat) - xhat mean(dxhat xhat)).
+    """dx = r (d - c r^2 mean(d c)) from d = dxhat - mean(dxhat), where c = x - mean(x)."""
+    centred, r = _statistics(e, x, axes, epsilon)
+    slope = e.mul(e.mul(r, r), e.reduce("ReduceMean", e.mul(d, centred), axes))
+    return e.mul(r, e.sub(d, e.mul(centred, slope)))
 
-    The means are over all of `axes`, so a lazy dxhat is right as it is.
+
+def _centred_product(e: Emitter, dy: gs.Tensor, scale: gs.Tensor, axes: list[int]) -> gs.Tensor:
+    """dy scale - mean(dy scale).
+
+    Both steps are linear. Where dy is a product with a stored matrix they are applied to that,
+    which a runtime does once.
     """
-    xhat, r = _standardized(e, x, axes, epsilon)
-    long = [axis for axis in axes if dxhat.shape[axis] != 1]
-    mean = e.reduce("ReduceMean", dxhat, long)
-    slope = e.reduce("ReduceMean", e.mul(dxhat, xhat), axes)
-    return e.mul(r, e.sub(e.sub(dxhat, mean), e.mul(xhat, slope)))
+    factors = stored_product(e, dy) if axes == [-1] else None
+    if factors is None:
+        return _centred(e, e.mul(dy, scale), axes)
+    g, weights = factors
+    return e.matmul(g, _centred(e, e.mul(weights, scale), axes))
 
 
 def _trailing_axes(node: gs.Node) -> list[int]:
@@ -68,7 +89,9 @@ def layer_normalization(
         return unbroadcast(e, dy, node.inputs[2], x)
     if i == 1:
         return unbroadcast(e, e.mul(dy, _standardized(e, x, axes, epsilon)[0]), scale, x)
-    parts = [] if dy is None else [_through_statistics(e, x, e.mul(dy, scale), axes, epsilon)]
+    parts = []
+    if dy is not None:
+        parts.append(_through_statistics(e, x, _centred_product(e, dy, scale, axes), axes, epsilon))
     if dmean is not None:
         parts.append(e.div(dmean, e.size(x, axes)))
     if dr is not None:
@@ -85,7 +108,7 @@ def instance_normalization(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> 
     axes, epsilon = list(range(2 - rank, 0)), node.attrs.get("epsilon", 1e-5)
     if i == 0:
         dxhat = e.mul(dy, _per_channel(e, scale, rank))
-        return _through_statistics(e, x, dxhat, axes, epsilon)
+        return _through_statistics(e, x, _centred(e, dxhat, axes), axes, epsilon)
     if i == 1:
         dy = e.mul(dy, _standardized(e, x, axes, epsilon)[0])
     return _sum_per_channel(e, dy, x)
@@ -104,7 +127,7 @@ def group_normalization(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.
             scale = e.reshape(scale, [x.shape[1]])
         dxhat = e.mul(full(e, dy, x), _per_channel(e, scale, rank))
         dxhat = _by_group(e, dxhat, groups, lead(dy, x))
-        dx = _through_statistics(e, grouped, dxhat, [-1], epsilon)
+        dx = _through_statistics(e, grouped, _centred(e, dxhat, [-1]), [-1], epsilon)
         return e.reshape_like(dx, x, lead(dy, x))
     if i == 1:
         xhat, _ = _standardized(e, grouped, [-1], epsilon)
@@ -130,7 +153,7 @@ def mean_variance_normalization(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor
     x = node.inputs[0]
     rank = len(x.shape)
     axes = [axis % rank - rank for axis in node.attrs.get("axes", [0, 2, 3])]
-    return _through_statistics(e, x, dy, axes, 1e-9)
+    return _through_statistics(e, x, _centred(e, dy, axes), axes, 1e-9)
 
 
 @vjp("RMSNormalization", wrt=(0, 1))

@@ -14,12 +14,14 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.cotangent import fold, full, unfold
-from onnxcam.autodiff.registry import vjp
+from onnxcam.autodiff.registry import refuse, vjp
 from onnxcam.autodiff.rules.sampling import numbers
 from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.dims import is_static
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import describe
+
+refuse("it ended with opset 9; a model that old is converted to Resize", "Upsample")
 
 
 @vjp("Resize")

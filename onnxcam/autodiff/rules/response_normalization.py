@@ -53,4 +53,5 @@ def lp_normalization(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Ten
     norm = e.reduce("ReduceL2" if euclidean else "ReduceL1", x, axes)
     unit = y if euclidean else e.unary("Sign", x)
     total = e.reduce("ReduceSum", e.mul(dy, y), axes)
-    return e.div(e.sub(dy, e.mul(unit, total)), norm)
+    some = e.greater(norm, 0)  # what is all zero stays zero
+    return e.where(some, e.div(e.sub(dy, e.mul(unit, total)), e.where(some, norm, 1)), 0)

@@ -10,7 +10,7 @@ from onnxcam.autodiff.registry import refuse, vjp
 from onnxcam.autodiff.rules.selection import zeros_like
 from onnxcam.graph.emitter import Emitter
 
-refuse("the operator ended with opset 10; ScatterElements took its place", "Scatter")
+refuse("it ended with opset 10; a model that old is converted to ScatterElements", "Scatter")
 
 
 def _leading(e: Emitter, t: gs.Tensor, dy: gs.Tensor, leading: int) -> gs.Tensor:

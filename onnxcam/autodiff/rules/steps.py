@@ -12,22 +12,23 @@ import onnx_graphsurgeon as gs
 
 from onnxcam.graph.emitter import Emitter
 
-STEEP = 2.0**125
-"""Slope of a ramp that is a step: a power of two, so that nothing is rounded off."""
+STEEP = 2.0**127
+"""Slope of a ramp that is a step for every normal float32."""
 
 
-def between_convolutions(x: gs.Tensor) -> bool:
-    """Whether a convolution makes or reads a tensor (float32: `HardSigmoid` knows no other)."""
-    made = any(node.op in ("Conv", "BatchNormalization") for node in x.inputs)
-    read = any(node.op == "Conv" for node in x.outputs)
-    return x.dtype == np.float32 and x.shape is not None and len(x.shape) == 4 and (made or read)
+def made_by_convolution(x: gs.Tensor) -> bool:
+    return _fits(x) and any(node.op in ("Conv", "BatchNormalization") for node in x.inputs)
+
+
+def read_by_convolution(x: gs.Tensor) -> bool:
+    return _fits(x) and any(node.op == "Conv" for node in x.outputs)
+
+
+def _fits(x: gs.Tensor) -> bool:
+    """The layout is one of pictures; `HardSigmoid` knows float32 only."""
+    return x.dtype == np.float32 and x.shape is not None and len(x.shape) == 4
 
 
 def ramp(e: Emitter, x: gs.Tensor, slope: float, height: float = 0.0) -> gs.Tensor:
     """slope x + height, cut off at 0 and 1."""
     return e.unary("HardSigmoid", x, alpha=float(slope), beta=float(height))
-
-
-def step(e: Emitter, x: gs.Tensor) -> gs.Tensor:
-    """1 where x is positive, else 0."""
-    return ramp(e, x, STEEP)

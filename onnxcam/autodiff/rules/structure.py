@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
@@ -78,6 +80,8 @@ def split(e: Emitter, node: gs.Node, i: int, *dys: gs.Tensor | None) -> gs.Tenso
     some = next(dy for dy in dys if dy is not None)
     parts = []
     for dy, y in zip(dys, node.outputs, strict=True):
+        if y.shape[axis] == 0:
+            continue
         if dy is None:
             dy = _zeros(e, some, y, axis)
         parts.append(full(e, dy, y))
@@ -90,6 +94,24 @@ def _zeros(e: Emitter, like: gs.Tensor, y: gs.Tensor, axis: int) -> gs.Tensor:
     return e.expand(e.mul(e.slice(like, axis, 0, 1), zeros), y)
 
 
+def repeat(e: Emitter, x: gs.Tensor, counts: Sequence[int]) -> gs.Tensor:
+    """(N, C, *size) with every value as a block of that many."""
+    scales = e.constant([1.0, 1.0, *counts], np.float32)
+    no_region = e.constant([], np.float32)  # an input that may be left out only from opset 13 on
+    sizes = zip(x.shape[2:], counts, strict=True)
+    dims = [size * count if isinstance(size, int) else None for size, count in sizes]
+    return e.op(
+        "Resize",
+        x,
+        no_region,
+        scales,
+        shape=[*x.shape[:2], *dims],
+        mode="nearest",
+        coordinate_transformation_mode="asymmetric",
+        nearest_mode="floor",
+    )
+
+
 def spread(e: Emitter, x: gs.Tensor, axis: int, step: int) -> gs.Tensor:
     """Put step - 1 zeros behind every value along a negative axis."""
     if step == 1:
@@ -98,8 +120,13 @@ def spread(e: Emitter, x: gs.Tensor, axis: int, step: int) -> gs.Tensor:
     at = axis % rank
     cells = e.unsqueeze(x, [at + 1])
     if axis == -1:  # padding value by value is slow, joining as many zeros is not
-        zeros = e.op("ConstantOfShape", e.shape(cells), shape=list(cells.shape), dtype=x.dtype,
-                     value=onnx.numpy_helper.from_array(np.zeros(1, x.dtype)))
+        zeros = e.op(
+            "ConstantOfShape",
+            e.shape(cells),
+            shape=list(cells.shape),
+            dtype=x.dtype,
+            value=onnx.numpy_helper.from_array(np.zeros(1, x.dtype)),
+        )
         apart = e.concat([cells, *[zeros] * (step - 1)], -1)
     else:
         apart = e.pad(cells, {at - rank: (0, step - 1)})

@@ -84,7 +84,7 @@ def window_of(e: Emitter, node: gs.Node, kernel: list[int]) -> Window:
     if node.op == "ConvTranspose":  # whole strides of padding at the output's end read nothing
         extra = node.attrs.get("output_padding", [0] * rank)
         unread = [more // stride * stride for more, stride in zip(extra, strides, strict=True)]
-        ends = [_minus(e, end, number) for end, number in zip(ends, unread, strict=True)]
+        ends = [minus(e, end, number) for end, number in zip(ends, unread, strict=True)]
     return Window(kernel, strides, dilations, begins, ends)
 
 
@@ -93,9 +93,17 @@ def _total(e: Emitter, node: gs.Node, axis: int, stride: int, kernel: int, dilat
     extent = dilation * (kernel - 1) + 1
     if node.op == "ConvTranspose":
         return _not_negative(e, _excess(e, node, axis, stride, extent))
-    # As in ONNX Runtime: poolings count no dilation here, and where the stride is longer than the
-    # window the padding is negative.
-    return _lack(e, node, axis, stride, extent if node.op == "Conv" else kernel)
+    # As in ONNX Runtime: the padding is negative where the stride is longer than the window, for a
+    # convolution by one less, and a pooling's dilation does not count.
+    if node.op != "Conv":
+        return _lack(e, node, axis, stride, kernel)
+    total = _lack(e, node, axis, stride, extent)
+    if isinstance(total, int):
+        return max(total, min(total + 1, 0))
+    if extent >= stride:
+        return _not_negative(e, total)
+    less = e.op("Min", e.add(total, 1), e.ints(0), shape=[1])
+    return e.op("Max", total, less, shape=[1])
 
 
 def _lack(e: Emitter, node: gs.Node, axis: int, stride: int, extent: int) -> Length:
@@ -143,10 +151,16 @@ def _halves(e: Emitter, total: Length, auto: str) -> tuple[Length, Length]:
     return front, e.sub(total, front)
 
 
-def _minus(e: Emitter, a: Length, b: Length) -> Length:
+def minus(e: Emitter, a: Length, b: Length) -> Length:
+    """The difference of two lengths."""
     if isinstance(a, int) and isinstance(b, int):
         return a - b
     return a if isinstance(b, int) and b == 0 else e.sub(a, b)
+
+
+def skipped(e: Emitter, padding: Length) -> Length:
+    """How many values a negative padding leaves out."""
+    return _not_negative(e, minus(e, 0, padding))
 
 
 def as_tensor(e: Emitter, length: Length) -> gs.Tensor:
@@ -190,8 +204,7 @@ def crop(e: Emitter, dx: gs.Tensor, x: gs.Tensor, window: Window) -> gs.Tensor:
         axis = k - window.rank
         size = x.shape[axis]
         if window.kernel[k] < window.strides[k]:  # the padding may be negative: values skipped
-            skipped = [_not_negative(e, _minus(e, 0, end)) for end in (begin, window.ends[k])]
-            dx = pad(e, dx, {axis: (skipped[0], skipped[1])})
+            dx = pad(e, dx, {axis: (skipped(e, begin), skipped(e, window.ends[k]))})
             begin = _not_negative(e, begin)
         if isinstance(begin, int) and isinstance(size, int):
             dx = e.slice(dx, axis, begin, begin + size)

@@ -90,7 +90,7 @@ def test_every_operator_exists() -> None:
 
 
 def test_every_standard_operator_is_known() -> None:
-    """Each has a derivative, or one that is zero, or is refused: nothing in between, nothing twice."""
+    """Each has a derivative, or one that is zero, or is refused, and only one of these."""
     standard = {s.name for s in onnx.defs.get_all_schemas() if not s.domain}
     ways = [operators(), zero_operators(), refused_operators()]
     known = [op for table in ways for domain, op in table if not domain]
