@@ -37,15 +37,20 @@ def total(e: Emitter, parts: Sequence[gs.Tensor]) -> gs.Tensor:
     return _added(e, parts) if joined is None else joined
 
 
-def stored_product(e: Emitter, dy: gs.Tensor) -> tuple[gs.Tensor, gs.Tensor] | None:
-    """(g, weights) of a cotangent that was emitted as g times a stored matrix."""
-    node = _emitted(e, dy, "MatMul")
-    if node is None or len(node.inputs[1].shape) != 2:
+def stored_product(e: Emitter, dy: gs.Tensor, op: str) -> tuple[gs.Tensor, gs.Tensor] | None:
+    """(g, factor) of a cotangent emitted as `op` of g and what is stored, `Mul` or `MatMul`."""
+    node = _emitted(e, dy, op)
+    if node is None or not _is_stored(e, node.inputs[1]):
         return None
-    g, weights = node.inputs
-    turned = _emitted(e, weights, "Transpose")
-    stored = e.network.value(weights if turned is None else turned.inputs[0]) is not None
-    return (g, weights) if stored else None
+    return node.inputs[0], node.inputs[1]
+
+
+def _is_stored(e: Emitter, tensor: gs.Tensor) -> bool:
+    """Whether a runtime can compute a tensor before it is given any input."""
+    if e.network.value(tensor) is not None:
+        return True
+    made = tensor.inputs if tensor.name.startswith(e.prefix) else []
+    return any(all(_is_stored(e, x) for x in node.inputs) for node in made)
 
 
 def _emitted(e: Emitter, tensor: gs.Tensor, op: str) -> gs.Node | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,7 @@ def is_float(value: np.ndarray) -> bool:
 Run = Callable[[Arrays], np.ndarray]
 
 SMOOTH = 0.7
-"""Differences in float32 must be trusted at so many positions at least; the others are at a kink."""
+"""Differences in float32 must be trusted at so many positions; the others are at a kink."""
 
 
 def differences(p: Program, weights: np.ndarray) -> Arrays:
@@ -116,7 +117,9 @@ def differences(p: Program, weights: np.ndarray) -> Arrays:
             if double:
                 gradient[index] = slope(name, index, 1e-5)
             else:
-                gradient[index] = _extrapolated(*(slope(name, index, h) for h in (2e-2, 1e-2, 5e-3)))
+                gradient[index] = _extrapolated(
+                    *(slope(name, index, h) for h in (2e-2, 1e-2, 5e-3))
+                )
     return found
 
 
@@ -159,17 +162,24 @@ def outputs_of(p: Program) -> np.ndarray:
 
 def pulled(p: Program, seed: np.ndarray) -> Arrays:
     """The emitted gradients for a cotangent of the output, expanded to the tensors' shapes."""
+    names, session = _backward(p, seed.shape)
+    feeds = p.feeds | {"seed": seed.astype(np.float32)}
+    return dict(zip(names, session.run([f"d_{name}" for name in names], feeds), strict=True))
+
+
+@cache
+def _backward(p: Program, shape: tuple[int, ...]) -> tuple[list[str], Any]:
+    """The names of what has a gradient, and what runs the model with those for a seed."""
     e = Emitter(Network(p.model))
     known = e.network.tensors[p.of].shape
-    front = seed.ndim - len(known)
-    dims = [1 if s == 1 else d for s, d in zip(seed.shape[front:], known, strict=True)]
-    fed = gs.Variable("seed", np.dtype(np.float32), [*seed.shape[:front], *dims])
-    found = differentiate(e, {p.of: fed}, p.wrt)
+    front = len(shape) - len(known)
+    dims = [1 if s == 1 else d for s, d in zip(shape[front:], known, strict=True)]
+    seed = gs.Variable("seed", np.dtype(np.float32), [*shape[:front], *dims])
+    found = differentiate(e, {p.of: seed}, p.wrt)
     named = {f"d_{name}": e.expand(dx, e.network.tensors[name]) for name, dx in found.items()}
-    model = complete(e, named, [fed])
+    model = complete(e, named, [seed])
     check_declared_shapes(e, model)
-    feeds = p.feeds | {"seed": seed.astype(np.float32)}
-    return dict(zip(found, session_of(model).run(list(named), feeds), strict=True))
+    return list(found), session_of(model)
 
 
 def check_gradients(p: Program, tolerance: float = 1e-4) -> None:

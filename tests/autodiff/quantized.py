@@ -11,12 +11,18 @@ from typing import Any
 
 import numpy as np
 from autodiff.numeric import Arrays, session_of
-from autodiff.programs import Program, assert_near, differences, outputs_of, pulled
+from autodiff.programs import Program, assert_near, differences, outputs_of, program, pulled
 
 from onnxcam.check.tail import tail_of
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.merge import merge
 from onnxcam.graph.network import Network
+
+IN, OUT = 1 / 64, 1 / 32
+"""Scales of what goes in and comes out; powers of two, so that nothing is rounded by accident."""
+HEAD = "float x_scale, {kind} x_zero, float y_scale, {kind} y_zero"
+STORED = "x_scale x_zero y_scale y_zero"
+ZEROS = {"uint8": (120, 130), "int8": (-5, 3)}
 
 
 def grid(shape: tuple[int, ...], scale: float, low: int, high: int, seed: int = 0) -> np.ndarray:
@@ -24,6 +30,48 @@ def grid(shape: tuple[int, ...], scale: float, low: int, high: int, seed: int = 
     numbers = np.random.default_rng(seed).integers(low, high, shape, endpoint=True)
     numbers = np.where(numbers == 0, 1, numbers)
     return (numbers * np.float32(scale)).astype(np.float32)
+
+
+def around(
+    shape: str,
+    result: str,
+    middle: str,
+    more: str = "",
+    kind: str = "uint8",
+    room: int = 60,
+    stored: str = "",
+    out: float = OUT,
+    first: str = "",
+    opset: int = 18,
+    **feeds: Any,
+) -> Program:
+    """x quantised, `middle` from q to r, r dequantised. `first` declares graph-level constants."""
+    zeros = ZEROS[kind]
+    head = HEAD.format(kind=kind) + (f", {more}" if more else "")
+    text = f"""
+    g (float[{shape}] x, {head}) => (float[{result}] y) {first} {{
+      q = QuantizeLinear(x, x_scale, x_zero)
+      {middle}
+      y = DequantizeLinear(r, y_scale, y_zero)
+    }}
+    """
+    dims = tuple(int(d) for d in shape.split(","))
+    return program(
+        text,
+        "x",
+        opset=opset,
+        x=grid(dims, IN, -room, room),
+        x_scale=IN,
+        x_zero=zeros[0],
+        y_scale=out,
+        y_zero=zeros[1],
+        stored=f"{STORED} {stored}",
+        **feeds,
+    )
+
+
+def integers(*shape: int, low: int = -100, high: int = 100, seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).integers(low, high, shape)
 
 
 def real_part(p: Program, start: str) -> Program:

@@ -150,7 +150,9 @@ def test_in_half_precision_a_lowering_sees_float32() -> None:
         seen.extend(t.dtype for t in (*node.inputs, *node.outputs))
         return e.unary("Tanh", node.inputs[0])
 
-    append_gradients(parsed("g (float16[2,3] x) => (float16[2,3] y) { y = Softsign(x) }"), "y", ["x"])
+    append_gradients(
+        parsed("g (float16[2,3] x) => (float16[2,3] y) { y = Softsign(x) }"), "y", ["x"]
+    )
     assert seen == [np.float32, np.float32]
 
 
@@ -160,7 +162,10 @@ def test_a_lowering_to_a_scan_inside_a_branch() -> None:
         g (float[2,2,3] x, float[1,2,3] w, float[1,2,2] r, bool b) => (float[2,1,2,2] y) {
           y = If (b) <
             then_branch = yes () => (float[2,1,2,2] a) { a = RNN<hidden_size = 2>(x, w, r) },
-            else_branch = no () => (float[2,1,2,2] a) { c = RNN<hidden_size = 2>(x, w, r) a = Exp(c) }
+            else_branch = no () => (float[2,1,2,2] a) {
+              c = RNN<hidden_size = 2>(x, w, r)
+              a = Exp(c)
+            }
           >
         }
         """,

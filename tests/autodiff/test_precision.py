@@ -86,13 +86,16 @@ def test_a_float64_model_is_differentiated_in_float64() -> None:
 
 def test_a_float64_part_of_a_float32_model() -> None:
     text = """
-    g (float[3] x) => (float[3] y) { d = Cast<to = 11>(x) e = Sin(d) f = Cast<to = 1>(e) y = Mul(f, x) }
+    g (float[3] x) => (float[3] y) {
+      d = Cast<to = 11>(x)
+      e = Sin(d)
+      f = Cast<to = 1>(e)
+      y = Mul(f, x)
+    }
     """
     p = program(text)
     x = p.feeds["x"].astype(np.float64)
-    np.testing.assert_allclose(
-        pulled(p, np.ones(3))["x"], np.sin(x) + x * np.cos(x), rtol=1e-5
-    )
+    np.testing.assert_allclose(pulled(p, np.ones(3))["x"], np.sin(x) + x * np.cos(x), rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -97,5 +97,7 @@ def test_one_wrong_element_of_many_is_seen_along_the_gradient() -> None:
 
 def test_a_rough_function_is_said_to_be_rough() -> None:
     """Steps as of a coarse rounding: no two step sizes agree."""
-    directions = compare(lambda x: float(np.sum(np.round(x * 50) / 50)), AT, np.ones_like(AT), SINGLE)
+    directions = compare(
+        lambda x: float(np.sum(np.round(x * 50) / 50)), AT, np.ones_like(AT), SINGLE
+    )
     assert max(each.roughness for each in directions) > 0.05

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import numpy as np
 import onnx
@@ -164,7 +163,12 @@ def segmenter(side: object = SIDE) -> onnx.ModelProto:
 def test_a_model_without_classes_is_checked_the_whole_way_back() -> None:
     report = check(segmenter())
     assert report.passed, report.verdict
-    assert (report.head, report.classes, report.score, report.layer) == ("none", 0, "masks", "image")
+    assert (report.head, report.classes, report.score, report.layer) == (
+        "none",
+        0,
+        "masks",
+        "image",
+    )
     assert report.operators == {"Conv": 2, "Relu": 1}
 
 

@@ -49,8 +49,10 @@ def test_other_inputs_are_made_up() -> None:
     assert gain.dtype == np.float32
 
 
-def test_where_no_layer_is_spatial_a_named_one_may_still_be_checked() -> None:
-    assert subject(mlp(), "active").start.name == "active"
+@pytest.mark.parametrize("layer", [None, "active"])
+def test_a_classifier_without_a_spatial_layer_has_none_to_be_checked_at(layer: str | None) -> None:
+    with pytest.raises((LayerError, ModelError), match="layer"):
+        subject(mlp(), layer)
 
 
 def words() -> Build:

@@ -96,7 +96,11 @@ def test_bodies_come_along() -> None:
 
 def test_what_has_no_derivative_is_refused() -> None:
     text = """
-    g (float[2] x, int64 at) => (float[2] y) { s = SequenceConstruct(x, x) a = SequenceAt(s, at) y = Exp(a) }
+    g (float[2] x, int64 at) => (float[2] y) {
+      s = SequenceConstruct(x, x)
+      a = SequenceAt(s, at)
+      y = Exp(a)
+    }
     """
     with pytest.raises(UnsupportedOperatorError):
         tail(text, "x", "y")

@@ -1,4 +1,4 @@
-"""Bodies of control flow: entered under new names, emitted into, closed, and written to the file."""
+"""Bodies of control flow: entered under new names, emitted into, closed, and written."""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ def test_formal_inputs_take_the_shapes_that_are_given() -> None:
     e = emitter(
         """
         g (float[N,3] x, int64 count) => (float[N,3] y) {
-          y = Loop (count, , x) <body = b (int64 i, bool go, float[P,Q] s) => (bool on, float[P,Q] t) {
+          y = Loop (count, , x) <
+            body = b (int64 i, bool go, float[P,Q] s) => (bool on, float[P,Q] t) {
             on = Identity(go)
             t = Exp(s)
           }>

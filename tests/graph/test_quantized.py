@@ -9,7 +9,8 @@ from onnxcam.graph.network import Network
 from onnxcam.graph.quantized import is_real, quantization_of
 
 TEXT = """
-g (float[1,2,4,4] x, float s, uint8 z, float t, uint8 u, float v) => (float[1,4,4,2] y) <int64[4] to = {1,2,8,2}> {
+g (float[1,2,4,4] x, float s, uint8 z, float t, uint8 u, float v) => (float[1,4,4,2] y)
+  <int64[4] to = {1,2,8,2}> {
   q = QuantizeLinear(x, s, z)
   pooled = MaxPool<kernel_shape = [1,1]>(q)
   turned = Transpose<perm = [0,2,3,1]>(pooled)

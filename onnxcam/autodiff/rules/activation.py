@@ -93,9 +93,15 @@ def hard_swish(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
 
 @vjp("Clip", wrt=(0, 1, 2))
 def clip(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    """min(max(x, low), high): to what each value comes from; on a bound to x, as in PyTorch."""
+    """min(max(x, low), high): to what each value comes from; on a bound to x, as in PyTorch.
+
+    From 0 to 6 it is a ReLU6, which on its bounds passes nothing on.
+    """
     x, *bounds = node.inputs
     low, high = (_bound(e, t) for t in (*bounds, None, None)[:2])
+    numbers = isinstance(low, float) and isinstance(high, float)
+    if i == 0 and numbers and (low, high) == (0, 6):
+        return _relu6(e, node.outputs[0], dy)
     if i == 0:
         if low is not None:
             dy = e.where(e.less(x, low), 0, dy)
@@ -108,6 +114,14 @@ def clip(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
         raised = x if low is None else e.where(e.less(x, low), low, x)
         cut = e.greater(raised, bound)
     return unbroadcast(e, e.where(cut, dy, 0), bound, x)
+
+
+def _relu6(e: Emitter, y: gs.Tensor, dy: gs.Tensor) -> gs.Tensor:
+    # As with Relu, y shows where x is within the bounds, and x itself need not be kept.
+    if read_by_convolution(y):
+        below = ramp(e, y, -(2**24), 6 * 2**24)  # float32 near 6 are no less than 2^-22 apart
+        return times(e, dy, e.mul(ramp(e, y, STEEP), below))
+    return e.where(e.logical_and(e.greater(y, 0), e.less(y, 6)), dy, 0)
 
 
 def _bound(e: Emitter, bound: gs.Tensor | None) -> Operand | None:

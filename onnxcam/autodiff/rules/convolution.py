@@ -23,6 +23,7 @@ from onnxcam.autodiff.registry import vjp
 from onnxcam.autodiff.rules.correlation import correlation
 from onnxcam.autodiff.rules.structure import repeat, spread
 from onnxcam.autodiff.rules.window import Window, crop, kernel_of_weights, window_of, with_pads
+from onnxcam.autodiff.sums import stored_product
 from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.dims import Shape, is_static
 from onnxcam.graph.emitter import Emitter
@@ -93,6 +94,7 @@ def conv(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     window = window_of(e, node, weights.kernel)
     if i == 1:
         return correlation(e, x, full(e, dy, y), weights.shape, weights.group, window)
+    dy, weights = _taken_up(e, dy, weights)
     whole = fold(e, full(e, dy, y, range(1 - len(y.shape), 0)), y)
     if all(stride == 1 for stride in window.strides):
         dx = _flipped(e, whole, x, weights, window)
@@ -102,6 +104,17 @@ def conv(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     else:
         dx = _transposed(e, whole, x, weights, window)
     return unfold(e, dx, dy, x)
+
+
+def _taken_up(e: Emitter, dy: gs.Tensor, weights: _Weights) -> tuple[gs.Tensor, _Weights]:
+    """A stored factor a channel, as batch normalization has it, as one of the weights instead."""
+    factors = stored_product(e, dy, "Mul")
+    ones = [1] * len(weights.kernel)
+    if factors is None or [1, *factors[1].shape][-2 - len(ones) :] != [1, weights.outputs, *ones]:
+        return dy, weights
+    g, factor = factors
+    scaled = e.mul(weights.tensor, e.reshape(factor, [weights.outputs, 1, *ones]))
+    return g, _Weights(scaled, weights.group, weights.shape)
 
 
 def _apart(e: Emitter, dy: gs.Tensor, window: Window) -> gs.Tensor:

@@ -62,8 +62,8 @@ def _centred_product(e: Emitter, dy: gs.Tensor, scale: gs.Tensor, axes: list[int
     Both steps are linear. Where dy is a product with a stored matrix they are applied to that,
     which a runtime does once.
     """
-    factors = stored_product(e, dy) if axes == [-1] else None
-    if factors is None:
+    factors = stored_product(e, dy, "MatMul") if axes == [-1] else None
+    if factors is None or len(factors[1].shape) != 2:
         return _centred(e, e.mul(dy, scale), axes)
     g, weights = factors
     return e.matmul(g, _centred(e, e.mul(weights, scale), axes))

@@ -98,7 +98,8 @@ g (float[2,3] x, float[2,3] w, bool b, int64 count) => (float[2,3] y) {
   h = Exp(x)
   y = If (b) <
     then_branch = yes () => (float[2,3] p) {
-      p = Loop (count, , h) <body = step (int64 i, bool go, float[2,3] s) => (bool on, float[2,3] t) {
+      p = Loop (count, , h) <
+        body = step (int64 i, bool go, float[2,3] s) => (bool on, float[2,3] t) {
         on = Identity(go)
         u = Mul(s, w)
         t = Sin(u)

@@ -29,6 +29,7 @@ IN_PROGRAMS = (
     "recurrent",
     "quantization",
     "quantized_operators",
+    "quantized_pointwise",
     "quantized_recurrent",
     "weight_only",
 )

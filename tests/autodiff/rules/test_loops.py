@@ -1,4 +1,4 @@
-"""Scan and Loop: every direction and axis, what they read from outside, lengths only a run knows."""
+"""Scan and Loop: every direction and axis, what is read from outside, lengths a run alone knows."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,8 @@ g (float[4,2] x, float[4,2] z) => (float[4,2] y) {
 }
 """
 SEVERAL_STATES = """
-g (float[2] p, float[3] q, float[T,2] x, float[3,T] z) => (float[T] y) <float[2,3] w = {0.3, -1.0, 0.5, 1.2, 0.1, -0.4}> {
+g (float[2] p, float[3] q, float[T,2] x, float[3,T] z) => (float[T] y)
+  <float[2,3] w = {0.3, -1.0, 0.5, 1.2, 0.1, -0.4}> {
   p1, q1, o, r = Scan (p, q, x, z) <num_scan_inputs = 2, scan_input_axes = [0, 1],
     scan_output_axes = [0, 1], scan_output_directions = [1, 0],
     body = step (float[2] a, float[3] b, float[2] c, float[3] d)
@@ -141,7 +142,8 @@ def loop(head: str = "count,", more: str = "", n: str = "N") -> str:
       <float one = {{1.0}}, int64[1] zero = {{0}}> {{
       h = Exp(x)
       last, all = Loop ({head}, x) <
-        body = step (int64 i, bool go, float[{n},3] s) => (bool on, float[{n},3] t, float[{n},3] o) {{
+        body = step (int64 i, bool go, float[{n},3] s)
+            => (bool on, float[{n},3] t, float[{n},3] o) {{
           {more or "on = Identity(go)"}
           f = Cast<to = 1>(i)
           k = Add(f, one)
@@ -227,9 +229,7 @@ LOOPS = {
     "loop that stops itself": program(
         loop("count, first", UNTIL_LARGE), count=3, first=True, sizes={"N": 2}, low=0.4, high=0.8
     ),
-    "loop that never starts": program(
-        loop("count, first", n="2"), count=3, first=False
-    ),
+    "loop that never starts": program(loop("count, first", n="2"), count=3, first=False),
     "counted": program(COUNTED % 3),
     "counted none": program(COUNTED % 0),
     "integers beside": program(INTEGERS_BESIDE, count=3),

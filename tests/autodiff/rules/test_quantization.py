@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ml_dtypes
 import numpy as np
-import onnx
 import pytest
-from autodiff.numeric import session_of
 from autodiff.programs import Program, check_cotangents, outputs_of, program, pulled
 from autodiff.quantized import check_quantized, cosine, grid
 
@@ -15,7 +13,9 @@ from onnxcam.autodiff.rules.quantization import limits
 SCALE = 1 / 64
 
 
-def there_and_back(kind: str, zero: int, opset: int = 21, domain: str = "", scale: str = "float") -> str:
+def there_and_back(
+    kind: str, zero: int, opset: int = 21, domain: str = "", scale: str = "float"
+) -> str:
     """x in integers of a type and back, then something that is not linear."""
     return f"""
     g ({scale}[2,3] x, {scale} s, {kind} z) => ({scale}[2,3] y) {{
@@ -109,7 +109,11 @@ MORE = {
         )
         for axis in (1, -2)
     },
-    **{f"blocks of {block} along {axis}": blocked(axis, block) for block in (2, 3, 5) for axis in (1, -2)},
+    **{
+        f"blocks of {block} along {axis}": blocked(axis, block)
+        for block in (2, 3, 5)
+        for axis in (1, -2)
+    },
 }
 PROGRAMS = PER_TENSOR | MORE
 
@@ -193,7 +197,15 @@ g (float[2,3] x, float s, %s z) => (float[2,3] y) {
 def test_float8(kind: str) -> None:
     x = np.array([[1.0, -2.0, 0.5], [4.0, -0.25, 8.0]], np.float32)
     name = {"float8e4m3fn": "float8_e4m3fn", "float8e5m2": "float8_e5m2"}[kind]
-    p = program(FLOAT8 % kind, "x", x=x, s=1.0, z=np.zeros((), getattr(ml_dtypes, name)), stored="s z", opset=21)
+    p = program(
+        FLOAT8 % kind,
+        "x",
+        x=x,
+        s=1.0,
+        z=np.zeros((), getattr(ml_dtypes, name)),
+        stored="s z",
+        opset=21,
+    )
     np.testing.assert_allclose(outputs_of(p), x * x)
     np.testing.assert_allclose(pulled(p, np.ones((2, 3)))["x"], 2 * x, rtol=1e-5)
 
@@ -282,7 +294,10 @@ MOVES = {
         "m = Slice(q, from, to, axis)",
     ),
     "Gather": ("int64[2] at = {1, 0}", "m = Gather<axis = 1>(q, at)"),
-    "Pad": ("int64[8] pads = {0, 0, 1, 0, 0, 0, 0, 2}, uint8 fill = {128}", "m = Pad(q, pads, fill)"),
+    "Pad": (
+        "int64[8] pads = {0, 0, 1, 0, 0, 0, 0, 2}, uint8 fill = {128}",
+        "m = Pad(q, pads, fill)",
+    ),
     "Resize": (
         "float[4] by = {1.0, 1.0, 2.0, 2.0}",
         'm = Resize<mode = "nearest", coordinate_transformation_mode = "asymmetric">(q, , by)',

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnx_graphsurgeon as gs
 import pytest
 from autodiff.numeric import complete, session_of, spread_values
-from autodiff.programs import Program, check_cotangents, check_gradients, outputs_of
+from autodiff.programs import Program, check_cotangents, check_gradients
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxcam.autodiff.lowering import Lowering
@@ -61,7 +60,11 @@ def recurrent(
         feeds["lens"] = SHORTER
     names = ["lens" if n == "lens" and lengths else n if shapes[n] else "" for n in shapes]
     outputs = ["Y", "Y_h", *(["Y_c"] if op == "LSTM" else [])]
-    nodes = [helper.make_node(op, names[: 8 if op == "LSTM" else 6], outputs, hidden_size=HIDDEN, **attrs)]
+    nodes = [
+        helper.make_node(
+            op, names[: 8 if op == "LSTM" else 6], outputs, hidden_size=HIDDEN, **attrs
+        )
+    ]
     stored = {}
     if of == "all":  # joined along the steps
         of, stored["axis"] = "y", np.array([int(first)])

@@ -97,9 +97,7 @@ def test_weights_in_another_order_are_refused() -> None:
     (p, _) = product_of(4, 32, 16)
     node = p.model.graph.node[0]
     node.input.extend(["", "order"])
-    p.model.graph.initializer.append(
-        onnx.numpy_helper.from_array(np.zeros(32, np.int32), "order")
-    )
+    p.model.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros(32, np.int32), "order"))
     with pytest.raises(UnsupportedOperatorError, match="g_idx"):
         append_gradients(p.model, "y", ["x"])
 
