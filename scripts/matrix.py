@@ -2,7 +2,7 @@
 
 Environment: pip install -e '.[test]'
 Run from the repository root: python scripts/matrix.py [Conv ConvTranspose MaxPool AveragePool]
-Every `--every`-th case is tried; the default is all of them, which takes most of an hour.
+Every `--every`-th case is tried; the default is all of them, a quarter of an hour.
 """
 
 from __future__ import annotations
