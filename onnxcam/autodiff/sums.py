@@ -84,6 +84,9 @@ def _joined(e: Emitter, parts: Sequence[gs.Tensor]) -> gs.Tensor | None:
             return None
         end += x.shape[at]
     joined = [x for x, _, _ in cells]
+    beside = [[dim for k, dim in enumerate(x.shape) if k != at] for x in joined]
+    if any(dims != beside[0] for dims in beside):  # lazy in one part and not in another
+        return None
     return e.concat(joined, at - len(joined[0].shape)) if cells[-1][2][at] == 0 else None
 
 
