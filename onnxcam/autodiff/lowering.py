@@ -80,7 +80,8 @@ def lowering(
     """Register the lowering of some operators.
 
     `wrt` are the inputs, `outputs` the outputs that a derivative flows through (None: all);
-    with respect to the inputs `ignored` it is zero; `quantizing` says that integer outputs stand for real numbers.
+    with respect to the inputs `ignored` it is zero; `quantizing` says that integer outputs stand
+    for real numbers.
     """
 
     def decorated(lower: Lower) -> Lower:

@@ -23,9 +23,9 @@ _DECISIONS = ("ArgMax", "TopK")
 class Head:
     """The scores that a model gives its classes.
 
-    `logits` and `probabilities` are (N, classes) tensors, axes of length 1 behind them allowed;
-    The logits may be quantised; `probabilities` is None when the model gives bare logits. `kind` is "softmax", "log_softmax",
-    "sigmoid" (several independent classes, or one) or "logits".
+    `logits` and `probabilities` are (N, classes) tensors, axes of length 1 behind them allowed.
+    The logits may be quantised; `probabilities` is None when the model gives bare logits. `kind`
+    is "softmax", "log_softmax", "sigmoid" (several independent classes, or one) or "logits".
     """
 
     logits: gs.Tensor

@@ -185,9 +185,7 @@ def _concatenated(
     )
 
 
-def _projected(
-    network: Network, inputs: list[gs.Tensor], known: Roles, rank: int
-) -> Roles | None:
+def _projected(network: Network, inputs: list[gs.Tensor], known: Roles, rank: int) -> Roles | None:
     """A linear layer mixes channels only; a product of two activations mixes anything."""
     if rank != len(known.letters) or inputs[1].name in network.varying:
         return None

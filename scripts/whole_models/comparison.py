@@ -77,9 +77,7 @@ def compare(
         nodes=len(model.graph.node),
         seconds=round(seconds, 2),
         output=away(output, double.output),
-        largest=float(
-            np.abs(gradient - double.gradient).max() / np.abs(double.gradient).max()
-        ),
+        largest=float(np.abs(gradient - double.gradient).max() / np.abs(double.gradient).max()),
         norm=away(gradient, double.gradient),
         floor=away(single.gradient, double.gradient),
     )
@@ -94,8 +92,11 @@ def away(a: np.ndarray, b: np.ndarray) -> float:
 def table(path: Path) -> str:
     """The results in Markdown; of a network measured twice, the last."""
     found = [json.loads(line) for line in path.read_text().splitlines()]
-    rows = ["| network | input | exporter, opset | nodes | rewriting, s | output | largest | norm "
-            "| floor |", "|---|---|---|---|---|---|---|---|---|"]
+    rows = [
+        "| network | input | exporter, opset | nodes | rewriting, s | output | largest | norm "
+        "| floor |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
     for row in {row["name"]: row for row in found}.values():
         shape = "x".join(map(str, row["shape"]))
         rows.append(

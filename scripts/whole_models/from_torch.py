@@ -9,7 +9,6 @@ import traceback
 import warnings
 from pathlib import Path
 
-import numpy as np
 import torch
 from references.torch_source import calibrate
 from references.torchvision_import import torchvision

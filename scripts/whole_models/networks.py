@@ -13,7 +13,7 @@ class Network:
     architecture: str
     size: int
     legacy_opset: int | None = None
-    """The opset for the exporter that traces TorchScript; None: torch.export's, with its default."""
+    """For the exporter that traces TorchScript; None: torch.export's, with its default."""
     dynamic: bool = False
     """Whether the batch is left open."""
 
