@@ -90,18 +90,21 @@ def away(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def table(path: Path) -> str:
-    """The results in Markdown; of a network measured twice, the last."""
+    """The results in Markdown: of a network's pictures, the nearest and the furthest."""
     found = [json.loads(line) for line in path.read_text().splitlines()]
     rows = [
-        "| network | input | exporter, opset | nodes | rewriting, s | output | largest | norm "
-        "| floor |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| network | input | exporter, opset | nodes | rewriting, s | pictures | difference: least "
+        "| largest | floor: least | largest |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for row in {row["name"]: row for row in found}.values():
+    for name in sorted({row["name"] for row in found}):
+        of_it = [row for row in found if row["name"] == name]
+        row = of_it[-1]
         shape = "x".join(map(str, row["shape"]))
+        norms, floors = ([other[key] for other in of_it] for key in ("norm", "floor"))
         rows.append(
-            f"| {row['name']} | {shape} | {row['exporter']}, {row['opset']} | {row['nodes']} "
-            f"| {row['seconds']:.1f} | {row['output']:.1e} | {row['largest']:.1e} "
-            f"| {row['norm']:.1e} | {row['floor']:.1e} |"
+            f"| {name} | {shape} | {row['exporter']}, {row['opset']} | {row['nodes']} "
+            f"| {row['seconds']:.1f} | {len(of_it)} | {min(norms):.1e} | {max(norms):.1e} "
+            f"| {min(floors):.1e} | {max(floors):.1e} |"
         )
     return "\n".join(rows)
