@@ -72,10 +72,16 @@ def cast_floats(feeds: Arrays, dtype: type) -> Arrays:
 class Oracle:
     """One way to compute a model, how far apart its differences are taken, and their error."""
 
-    name: str
+    engine: str
+    precision: str
     forward: Forward
     step: float
     tolerance: float
+
+    @property
+    def name(self) -> str:
+        """As findings say it."""
+        return f"{self.engine}, {self.precision}"
 
 
 _ENGINES: tuple[tuple[str, Callable[[onnx.ModelProto], Any]], ...] = (
@@ -102,7 +108,7 @@ def oracles(model: onnx.ModelProto, outputs: Sequence[str]) -> Iterator[Oracle]:
                 found = runner.run(list(outputs), cast_floats(feeds, dtype))
                 return [np.asarray(y) for y in found]
 
-            yield Oracle(f"{name}, {np.dtype(dtype)}", run, step, tolerance)
+            yield Oracle(name, np.dtype(dtype).name, run, step, tolerance)
 
 
 # -- points -----------------------------------------------------------------------------------

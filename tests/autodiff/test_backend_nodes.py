@@ -16,18 +16,7 @@ COMPARED = 1338
 SYMBOLIC = 1110
 
 
-UNSTEADY = "convtranspose"
-"""In some runs of this group, on a busy machine, the float32 differences of the 3-D case, and not
-the gradient, come out wrong. Not explained yet."""
-
-
-@pytest.mark.parametrize(
-    "group",
-    [
-        pytest.param(g, marks=pytest.mark.xfail(strict=False)) if g == UNSTEADY else g
-        for g in GROUPS
-    ],
-)
+@pytest.mark.parametrize("group", GROUPS)
 def test_gradients_of_backend_tests(group: str) -> None:
     """Every float input is compared, zero as the differences say, or excluded with a reason."""
     problems = [line for verdict in verdicts_of(group) for line in unexplained(verdict)]
