@@ -109,7 +109,7 @@ def _draw(name: str, key: str, owner: nn.Layer, parameter: paddle.Tensor) -> Dra
 def calibrate(network: nn.Layer, x: paddle.Tensor) -> None:
     """Give every batch normalisation the statistics of what flows through it."""
     for part in network.sublayers():
-        if isinstance(part, nn.BatchNorm2D):
+        if isinstance(part, nn.BatchNorm2D | nn.BatchNorm):
             part._momentum = 0.0
             part.train()
     network(x)

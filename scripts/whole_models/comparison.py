@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import sys
+import traceback
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
@@ -81,6 +85,19 @@ def compare(
         norm=away(gradient, double.gradient),
         floor=away(single.gradient, double.gradient),
     )
+
+
+def record(each: Iterable[tuple[str, Iterable[Comparison]]], results: Path) -> None:
+    """Append to `results` what every network gives, print the table; a failure is named."""
+    for name, comparisons in each:
+        try:
+            for comparison in comparisons:
+                comparison.append_to(results)
+        except Exception:
+            print(f"{name} failed", file=sys.stderr)
+            traceback.print_exc()
+        gc.collect()
+    print(table(results))
 
 
 def away(a: np.ndarray, b: np.ndarray) -> float:
