@@ -69,4 +69,4 @@ def _inputs(domain: str, op: str, derivative: Derivative) -> tuple[str, ...]:
 
 
 def _may_be_real(value: onnx.defs.OpSchema.FormalParameter, derivative: Derivative) -> bool:
-    return derivative.kind == "lowering" or any("float" in name for name in value.types)
+    return derivative.quantizing or any("float" in name for name in value.types)

@@ -16,7 +16,7 @@ from onnxcam.autodiff.cotangent import OneHot
 from onnxcam.autodiff.precision import in_single_precision
 from onnxcam.autodiff.registry import Cotangent, derivative_of, is_zero, refusal_of
 from onnxcam.autodiff.sums import total
-from onnxcam.errors import UnsupportedOperatorError
+from onnxcam.errors import OnnxCamError, UnsupportedOperatorError, one_line
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import describe, is_float, is_integer, operands
 
@@ -94,7 +94,16 @@ def pull_back(
         assert derivative is not None  # require_derivatives saw to it
         read = operands(node)
         wanted = _wanted(node, path.reached)
-        found = derivative.pull_back(e, in_single_precision(e, node, path.reached), wanted, dys)
+        try:
+            found = derivative.pull_back(e, in_single_precision(e, node, path.reached), wanted, dys)
+        except OnnxCamError:
+            raise
+        except Exception as error:  # attributes and shapes that do not fit each other
+            raise UnsupportedOperatorError(
+                f"{describe(node)} cannot be differentiated ({one_line(error)}): its attributes "
+                f"do not fit its inputs, or this is a mistake of onnxcam's; choose a target layer "
+                f"behind it"
+            ) from error
         for i, dx in zip(wanted, found, strict=True):
             if dx is not None:
                 cotangents.setdefault(read[i].name, []).append(dx)
@@ -143,7 +152,7 @@ def require_derivatives(e: Emitter, path: Path) -> None:
         unknown = next((t for t in on_path if t.shape is None or t.dtype is None), None)
         if unknown is not None:
             raise UnsupportedOperatorError(
-                f"the shape of '{unknown.name}' at {describe(node)} cannot be inferred, so nothing "
-                f"can be differentiated through it; fix the model's input size, or choose a "
-                f"target layer behind it"
+                f"the shape of '{unknown.name}' at {describe(node)} cannot be inferred"
+                f"{e.network.because}, so nothing can be differentiated through it; fix the "
+                f"model's input size, or choose a target layer behind it"
             )

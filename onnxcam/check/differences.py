@@ -74,7 +74,9 @@ def _along(
         ends = [score(at + sign * step * v) for sign in (1, -1)]
         slopes.append((ends[0] - ends[1]) / (2 * step))
         noise.append(_ROUNDINGS * precision.epsilon * sum(map(abs, ends)) / (2 * step))
-    best = int(np.argmin(np.abs(np.array(slopes) - expected)))
+    # A step off what the function is defined on gives no number and does not count.
+    distance = np.abs(np.array(slopes) - expected)
+    best = int(np.argmin(np.where(np.isnan(distance), np.inf, distance)))
     around = np.abs(np.diff(slopes))[max(0, best - 1) : best + 1]
-    rough = float(max(around.min(), noise[best]))
+    rough = float(np.fmax(np.fmin.reduce(around), noise[best]))
     return Direction(expected, slopes[best], abs(slopes[best] - expected) / unit, rough / unit)

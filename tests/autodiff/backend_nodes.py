@@ -40,8 +40,6 @@ _OTHER_DOMAINS = ("ai.onnx.ml", "ai.onnx.preview.training")
 
 def examine(test: BackendTest) -> Verdict:
     """Compare the gradient of a test with respect to each of its float inputs."""
-    if test.name in SKIPPED:
-        return Verdict(test.name, Kind.SKIPPED, note=SKIPPED[test.name])
     foreign = sorted({n.domain for n in test.model.graph.node} & set(_OTHER_DOMAINS))
     if foreign:
         return Verdict(test.name, Kind.DOMAIN, note=foreign[0])
@@ -113,15 +111,7 @@ EXCLUDED = (
     Exclusion(_NONE, "unique_.*", "X", "equal values: moving one makes more outputs"),
     Exclusion(_NONE, "dynamicquantizelinear_min_adjusted", "x", "rounded to float32 on the way"),
     Exclusion(_WRONG, "dynamicquantizelinear.*", "x", "the scale it computes counts as a constant"),
-    Exclusion(
-        _WRONG,
-        "attention_.*(nan_robustness|padded_kv_bf16|structural_empty|fullymasked_qk"
-        "|output_mode3_softmax_precision|local_window_gqa_rank4_mask).*_expanded",
-        "Q|K|attn_mask",
-        "a row masked entirely: softmax is 0 / 0 before it is replaced, and so is its derivative",
-    ),
-    Exclusion(_WRONG, "scan_sum", ".*", "opset 8: onnx's converter leaves Scan as it was"),
-    Exclusion(_WRONG, "PReLU_.*_multiparam", "0", "opset 6: onnx's converter leaves PRelu's slope"),
+    Exclusion(_REFUSED, "scan_sum", ".*", "opset 8: onnx's converter leaves Scan as it was"),
 )
 
 
@@ -133,9 +123,3 @@ def unexplained(verdict: Verdict) -> list[str]:
         for finding in verdict.findings
         if finding.kind not in fine and not any(e.covers(verdict, finding) for e in EXCLUDED)
     ]
-
-
-SKIPPED = {
-    "test_MaxPool2d_stride_padding_dilation": "its 60 x 80 kernel needs a minute to be loaded",
-}
-"""Tests that are left out of every run."""

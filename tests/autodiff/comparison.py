@@ -50,7 +50,6 @@ class Kind(Enum):
     REFUSED = "refused by onnxcam"
     NO_REFERENCE = "nothing to compare with"
     WRONG = "disagrees"
-    SKIPPED = "left out"
 
 
 @dataclass(frozen=True)

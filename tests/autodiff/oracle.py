@@ -30,15 +30,11 @@ _MOVES = (0.11, -0.11, 0.37, -0.037)
 _HUGE, _TINY = 1e9, 1e-6
 """Some tests were recorded with uninitialised memory; such values are replaced."""
 
-_MANY_NODES = 5000
-
 
 def ort_session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    if len(model.graph.node) > _MANY_NODES:  # optimising them takes longer than anything else
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )

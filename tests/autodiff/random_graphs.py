@@ -1,7 +1,9 @@
 """Random small networks from the table of derivatives.
 
 A graph grows node by node. Each candidate is evaluated at once, in float64 by onnx's reference
-evaluator; one that the evaluator refuses, that gets large or is not finite is not taken.
+evaluator; one that the evaluator refuses, that gets large or is not finite is not taken, nor one
+at the end of what its operator is defined on: the slope of Acos at 1 is infinite, and behind
+whatever is always 1 it would be infinity times 0.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from onnxcam.autodiff.registry import operators
 
 LARGEST = 1e3
 MOST_ELEMENTS = 96
+BESIDE = 1e-6
 
 Draw = Callable[["Graph", np.random.Generator], "Candidate"]
 
@@ -70,11 +73,14 @@ class Graph:
             onnx.defs.get_schema(candidate.op, self.opset, "")  # the evaluator knows no opsets
             with np.errstate(all="ignore"):
                 found = _evaluate(node, feeds, self.opset)
+                beside = [_evaluate(node, _moved(feeds, h), self.opset) for h in (BESIDE, -BESIDE)]
         except Exception:  # whatever the evaluator says to a node that cannot be
             return False
         first = np.asarray(found[0])
         tame = first.dtype == np.float64 and 0 < first.size <= MOST_ELEMENTS and first.ndim <= 5
-        if not tame or not np.isfinite(first).all() or np.abs(first).max() > LARGEST:
+        if not tame or np.abs(first).max() > LARGEST:
+            return False
+        if not all(np.isfinite(values[0]).all() for values in (found, *beside)):
             return False
         self.nodes.append(node)
         for name, value in reversed(list(zip(names, found, strict=True))):
@@ -92,6 +98,10 @@ class Graph:
             for name, value in self.stored.items()
         }
         return graph_model(self.nodes, shapes, [self.last], stored, self.opset)
+
+
+def _moved(feeds: dict[str, np.ndarray], by: float) -> dict[str, np.ndarray]:
+    return {k: v + by if v.dtype == np.float64 else v for k, v in feeds.items()}
 
 
 def _evaluate(node: onnx.NodeProto, feeds: dict[str, np.ndarray], opset: int) -> list[np.ndarray]:

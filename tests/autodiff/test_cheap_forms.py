@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from autodiff.programs import Program, check_cotangents, check_gradients, program
+from autodiff.numeric import session_of
+from autodiff.programs import Program, check_cotangents, check_gradients, parsed, program
 
 from onnxcam.gradients import append_gradients
 
@@ -47,6 +48,41 @@ def test_between_convolutions_nothing_leaves_their_layout(activation: str) -> No
     check_gradients(p)
     check_cotangents(p)
     assert set(emitted(p)) <= {"Conv", "HardSigmoid", "Mul", "Add", "Slice", "Transpose", "Expand"}
+
+
+EDGES = np.float32(
+    [0, 1e-45, -1e-45, 2.0**-126, 1, np.nextafter(np.float32(6), 0), 6, 7, 3e38, -3e38]
+)
+"""Zero, the smallest numbers on either side of it, the neighbours of 6, and very large ones."""
+
+
+@pytest.mark.parametrize(
+    ("activation", "passed"),
+    [("b = Relu(a)", EDGES > 0), ("b = Clip(a, zero, six)", (EDGES > 0) & (EDGES < 6))],
+)
+@pytest.mark.parametrize("kind", ["float", "double"])
+def test_steps_are_exact_in_every_type(activation: str, passed: np.ndarray, kind: str) -> None:
+    """All of the cotangent or nothing passes, however small the value, however large the cotangent.
+
+    ONNX Runtime convolves no float64; there the reference evaluator does.
+    """
+    size = len(EDGES)
+    text = f"""
+    g ({kind}[1,1,1,{size}] x) => ({kind}[1,1,1,{size}] y)
+    <{kind}[1,1,1,1] one = {{1}}, {kind} zero = {{0}}, {kind} six = {{6}}> {{
+      a = Conv(x, one)
+      {activation}
+      y = Conv(b, one)
+    }}
+    """
+    model = append_gradients(parsed(text), "y", ["x"], seed=True)
+    dtype = np.float32 if kind == "float" else np.float64
+    seed = np.resize(dtype([3e38, -3e38, 1e-30]), (1, 1, 1, size))
+    feeds = {"x": EDGES.reshape(1, 1, 1, size).astype(dtype), "y_seed": seed}
+    run = session_of(model) if kind == "float" else onnx.reference.ReferenceEvaluator(model)
+    (dx,) = run.run(["x_grad"], feeds)
+    assert dx.dtype == dtype
+    np.testing.assert_array_equal(dx, np.where(passed, seed, 0))
 
 
 def test_hard_swish_at_and_beside_its_kinks() -> None:

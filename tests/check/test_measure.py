@@ -101,3 +101,12 @@ def test_a_rough_function_is_said_to_be_rough() -> None:
         lambda x: float(np.sum(np.round(x * 50) / 50)), AT, np.ones_like(AT), SINGLE
     )
     assert max(each.roughness for each in directions) > 0.05
+
+
+def test_a_step_off_what_the_function_is_defined_on_does_not_count() -> None:
+    at = np.full(3, 1 - 3e-5)
+    gradient = -1 / np.sqrt(1 - at**2)
+    with np.errstate(invalid="ignore"):
+        directions = compare(lambda x: float(np.sum(np.arccos(x))), at, gradient, DOUBLE)
+    assert max(each.error for each in directions) < DOUBLE.tolerance
+    assert all(np.isfinite(each.roughness) for each in directions)

@@ -9,7 +9,7 @@ import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.cotangent import unbroadcast
 from onnxcam.autodiff.registry import elementwise, vjp
-from onnxcam.autodiff.rules.steps import STEEP, made_by_convolution, ramp, read_by_convolution
+from onnxcam.autodiff.rules.steps import made_by_convolution, ramp, read_by_convolution, step
 from onnxcam.autodiff.sums import times
 from onnxcam.graph.emitter import Emitter, Operand
 
@@ -19,7 +19,7 @@ def relu(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     # The output's sign is the input's: reading y lets the runtime fuse Relu into what made x.
     y = node.outputs[0]
     if read_by_convolution(y):
-        return times(e, dy, ramp(e, y, STEEP))
+        return times(e, dy, step(e, y))
     return e.where(e.greater(y, 0), dy, 0)
 
 
@@ -120,7 +120,7 @@ def _relu6(e: Emitter, y: gs.Tensor, dy: gs.Tensor) -> gs.Tensor:
     # As with Relu, y shows where x is within the bounds, and x itself need not be kept.
     if read_by_convolution(y):
         below = ramp(e, y, -(2**24), 6 * 2**24)  # float32 near 6 are no less than 2^-22 apart
-        return times(e, dy, e.mul(ramp(e, y, STEEP), below))
+        return times(e, dy, e.mul(step(e, y), below))
     return e.where(e.logical_and(e.greater(y, 0), e.less(y, 6)), dy, 0)
 
 

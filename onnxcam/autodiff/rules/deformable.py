@@ -17,8 +17,10 @@ from onnxcam.autodiff.rules.sampling import (
     sum_of_pixels,
     zero_outside,
 )
-from onnxcam.autodiff.rules.window import Window, window_of
+from onnxcam.autodiff.rules.window import Window, kernel_of_weights, window_of
+from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.network import describe
 
 
 @lowering("DeformConv", wrt=range(5))
@@ -29,9 +31,10 @@ def deform_conv(e: Emitter, node: gs.Node) -> gs.Tensor:
     """
     x, w, offset = node.inputs[:3]
     bias, mask = ([t if t.name else None for t in node.inputs[3:]] + [None, None])[:2]
-    y, rank, channels = node.outputs[0], len(x.shape) - 2, int(x.shape[1])
-    window = window_of(e, node, [int(k) for k in w.shape[2:]])
+    y, rank = node.outputs[0], len(x.shape) - 2
+    window = window_of(e, node, kernel_of_weights(node))
     parts, group = (int(node.attrs.get(name, 1)) for name in ("offset_group", "group"))
+    channels = _channels(node, group)
     count = int(np.prod(window.kernel))
     sizes = [length(e, x, axis) for axis in range(-rank, 0)]
     offsets = _split(e, offset, parts, [count, rank])
@@ -48,10 +51,24 @@ def deform_conv(e: Emitter, node: gs.Node) -> gs.Tensor:
     points = merged(e, offset, 2, rank)
     dims = [x.shape[0], *inner, points.shape[-1]]
     columns = e.reshape(values, dims, [e.dim(x, 0), e.ints(*inner), e.dim(points, -1)])
-    outputs = int(w.shape[0])
-    weights = e.reshape(w, [group, outputs // group, inner[1]])
+    outputs = y.shape[1]
+    each = outputs // group if isinstance(outputs, int) else None
+    weights = e.reshape(w, [group, each, inner[1]])
     result = e.reshape_like(e.matmul(weights, columns), y)
     return result if bias is None else e.add(result, e.reshape(bias, [outputs, *[1] * rank]))
+
+
+def _channels(node: gs.Node, group: int) -> int:
+    """The input's, which the weights know as well."""
+    x, w = node.inputs[:2]
+    if isinstance(x.shape[1], int):
+        return x.shape[1]
+    if w.shape is not None and isinstance(w.shape[1], int):
+        return w.shape[1] * group
+    raise UnsupportedOperatorError(
+        f"{describe(node)} has a number of channels that only the run knows, which has no "
+        f"derivative here; fix the model's input size"
+    )
 
 
 def _split(e: Emitter, t: gs.Tensor, parts: int, inner: Sequence[int]) -> gs.Tensor:

@@ -21,6 +21,8 @@ def local_response_normalization(e: Emitter, node: gs.Node, i: int, dy: gs.Tenso
     size, alpha = node.attrs["size"], node.attrs.get("alpha", 1e-4)
     beta, bias = node.attrs.get("beta", 0.75), node.attrs.get("bias", 1.0)
     before, after = (size - 1) // 2, size // 2
+    if isinstance(x.shape[1], int):  # farther away there are no channels
+        before, after = min(before, x.shape[1]), min(after, x.shape[1])
     dy = full(e, dy, x, [1 - len(x.shape)])
     axis = 1 - len(x.shape)
     near = _sum_of_neighbours(e, e.mul(x, x), axis, before, after)

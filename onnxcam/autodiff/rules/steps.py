@@ -2,7 +2,8 @@
 
 ONNX Runtime keeps the values between convolutions in a layout of its own. `HardSigmoid`, and
 products and sums of equal shapes, work in it; comparisons, `Where` and numbers do not, and each
-of them costs two passes that only rearrange.
+of them costs two passes that only rearrange: up to a quarter of a whole backward pass. A cotangent
+that has overflowed becomes NaN here where `Where` would drop it.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import onnx_graphsurgeon as gs
 
 from onnxcam.graph.emitter import Emitter
 
-STEEP = 2.0**127
-"""Slope of a ramp that is a step for every normal float32."""
+_STEEP = 2.0**127
+"""The largest power of two in float32; the smallest number there is 2^-149."""
 
 
 def made_by_convolution(x: gs.Tensor) -> bool:
@@ -32,3 +33,11 @@ def _fits(x: gs.Tensor) -> bool:
 def ramp(e: Emitter, x: gs.Tensor, slope: float, height: float = 0.0) -> gs.Tensor:
     """slope x + height, cut off at 0 and 1."""
     return e.unary("HardSigmoid", x, alpha=float(slope), beta=float(height))
+
+
+def step(e: Emitter, x: gs.Tensor) -> gs.Tensor:
+    """1 where x is above 0, else 0.
+
+    One steep ramp leaves the numbers below 2^-127 on its slope; the second lifts those as well.
+    """
+    return ramp(e, ramp(e, x, _STEEP), _STEEP)

@@ -53,8 +53,9 @@ def kernel_of(node: gs.Node) -> list[int]:
 
 def kernel_of_weights(node: gs.Node) -> list[int]:
     """A convolution's kernel, from the shape of its weights."""
-    sizes = node.attrs.get("kernel_shape") or node.inputs[1].shape[2:]
-    if not is_static(sizes):
+    shape = node.inputs[1].shape
+    sizes = node.attrs.get("kernel_shape") or (None if shape is None else shape[2:])
+    if sizes is None or not is_static(sizes):
         raise UnsupportedOperatorError(
             f"{describe(node)} has a kernel whose size only the run knows, which has no "
             f"derivative here; fix the model's input size"
@@ -200,22 +201,26 @@ def with_pads(e: Emitter, x: gs.Tensor, window: Window) -> tuple[gs.Tensor, list
 
 def crop(e: Emitter, dx: gs.Tensor, x: gs.Tensor, window: Window) -> gs.Tensor:
     """Cut x's positions out of a cotangent of the padded input."""
-    for k, begin in enumerate(window.begins):
-        axis = k - window.rank
-        size = x.shape[axis]
-        if window.kernel[k] < window.strides[k]:  # the padding may be negative: values skipped
-            dx = pad(e, dx, {axis: (skipped(e, begin), skipped(e, window.ends[k]))})
-            begin = _not_negative(e, begin)
-        if isinstance(begin, int) and isinstance(size, int):
-            dx = e.slice(dx, axis, begin, begin + size)
-            continue
-        start = as_tensor(e, begin)
-        stop = e.add(start, e.dim(x, axis))
-        shape = list(dx.shape)
-        shape[axis] = size
-        at = e.ints(axis % len(shape))
-        dx = e.op("Slice", dx, start, stop, at, e.ints(1), shape=shape)
+    for k in range(window.rank):
+        dx = crop_along(e, dx, x, window, k)
     return dx
+
+
+def crop_along(e: Emitter, dx: gs.Tensor, x: gs.Tensor, window: Window, k: int) -> gs.Tensor:
+    """Cut x's positions along spatial axis k out of a cotangent of the padded input."""
+    begin, axis = window.begins[k], k - window.rank
+    size = x.shape[axis]
+    if window.kernel[k] < window.strides[k]:  # the padding may be negative: values skipped
+        dx = pad(e, dx, {axis: (skipped(e, begin), skipped(e, window.ends[k]))})
+        begin = _not_negative(e, begin)
+    if isinstance(begin, int) and isinstance(size, int):
+        return e.slice(dx, axis, begin, begin + size)
+    start = as_tensor(e, begin)
+    stop = e.add(start, e.dim(x, axis))
+    shape = list(dx.shape)
+    shape[axis] = size
+    at = e.ints(axis % len(shape))
+    return e.op("Slice", dx, start, stop, at, e.ints(1), shape=shape)
 
 
 def output_of(e: Emitter, node: gs.Node) -> gs.Tensor:

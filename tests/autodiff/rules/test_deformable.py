@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 from autodiff.checks import check_gradient, checks
 from autodiff.numeric import NEWEST, Case, Fed, case
+from autodiff.programs import Program, check_gradients, program
+
+from onnxcam.errors import UnsupportedOperatorError
+from onnxcam.gradients import append_gradients
 
 X = (2, 4, 5, 6)
 INPUTS = ["x", "w", "offset", "bias", "mask"]
@@ -89,3 +93,44 @@ CASES = [
 @checks(CASES)
 def test_derivative(check, case: Case) -> None:
     check(case)
+
+
+SYMBOLIC = """
+g (float[N,{c},H] column, float[{w}] weights, float[N,4,5,1] offset) => (float[N,{k},5,1] y)
+<int64[1] last = {{3}}> {{
+  x = Unsqueeze(column, last)
+  w = Unsqueeze(weights, last)
+  y = DeformConv<group = 1{attrs}>(x, w, offset)
+}}
+"""
+
+
+def symbolic(c: str, w: str, k: str, attrs: str = "") -> Program:
+    text = SYMBOLIC.format(c=c, w=w, k=k, attrs=attrs)
+    offsets = np.random.default_rng(7).choice([0.2, 0.4, 0.7, -1.4], (2, 4, 5, 1))
+    return program(text, opset=19, sizes={"N": 2, "C": 2, "K": 3, "H": 6, "R": 2}, offset=offsets)
+
+
+@pytest.mark.parametrize(
+    ("c", "w", "k"),
+    [("2", "K,2,2", "K"), ("C", "K,2,2", "K"), ("2", "K,C,2", "3"), ("C", "3,2,2", "3")],
+)
+def test_channels_may_be_symbols(c: str, w: str, k: str) -> None:
+    check_gradients(symbolic(c, w, k), 1e-3)
+
+
+def test_a_kernel_whose_size_is_a_symbol_may_be_stated() -> None:
+    check_gradients(symbolic("2", "3,2,R", "3", ", kernel_shape = [2,1]"), 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("p", "why"),
+    [
+        (symbolic("2", "3,2,R", "3"), "kernel whose size only the run knows"),
+        (symbolic("C", "3,C,2", "3"), "number of channels that only the run knows"),
+    ],
+    ids=["kernel", "channels"],
+)
+def test_what_only_the_run_knows_is_refused(p: Program, why: str) -> None:
+    with pytest.raises(UnsupportedOperatorError, match=why):
+        append_gradients(p.model, "y", ["column"])

@@ -37,6 +37,11 @@ CASES = [
         ((4, 3), [3, 3], 18, {"pads": [1, 1, 1, 1], "storage_order": 1}),
         ((8,), [3], 11, {"strides": [2]}),
         ((4, 3, 4), [3, 2, 2], 18, {"pads": [1, 0, 0, 1, 1, 0]}),
+        ((5, 4), [1, 2], 18, {"strides": [2, 1]}),
+        ((5, 4), [1, 1], 18, {}),
+        ((4, 5), [4, 2], 18, {"strides": [3, 2]}),
+        ((4, 5), [5, 6], 18, {"pads": [0, 1, 1, 0]}),
+        ((6,), [6], 11, {}),
     )
 ]
 
@@ -66,7 +71,8 @@ def first_maxima(x: np.ndarray, kernel: int, stride: int, pad: int, count: int) 
 
 @pytest.mark.parametrize("dynamic", [(), (0, 2, 3)])
 @pytest.mark.parametrize(
-    ("kernel", "stride", "pad"), [(2, 2, 0), (3, 2, 1), (3, 1, 1), (2, 1, 0), (2, 3, 0)]
+    ("kernel", "stride", "pad"),
+    [(2, 2, 0), (3, 2, 1), (3, 1, 1), (2, 1, 0), (2, 3, 0), (5, 1, 2), (4, 3, 1), (7, 1, 0)],
 )
 @pytest.mark.parametrize("levels", [1, 2, 3])
 def test_of_equal_maxima_the_first_takes_it(kernel, stride, pad, levels, dynamic) -> None:
@@ -87,3 +93,19 @@ def test_equal_global_maxima_share() -> None:
     x = np.array([[[1.0, 3.0, 3.0, 0.0]]], dtype=np.float32)
     _, dx = gradient(case("GlobalMaxPool", x.shape), x, ())
     np.testing.assert_array_equal(dx, [[[0, 0.5, 0.5, 0]]])
+
+
+def emitted(size: list[int], **attrs: object) -> int:
+    """How many nodes the gradient of a pool is made of."""
+    pool = case("MaxPool", (1, 1, *size), **attrs)
+    graph = append_gradients(model_of(pool), of="y0", wrt=["x0"]).graph
+    return sum(node.name.startswith("onnxcam/") for node in graph.node)
+
+
+def test_nodes_grow_with_the_sides_of_a_kernel_not_with_its_area() -> None:
+    counts = [emitted([40, 40], kernel_shape=[k, k]) for k in (10, 20, 30)]
+    assert counts[2] - counts[1] == counts[1] - counts[0] < 10 * (10 + 10)
+
+
+def test_a_window_that_sees_everything_costs_a_few_nodes() -> None:
+    assert emitted([40, 30], kernel_shape=[40, 30]) < 20
