@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+LONGEST_MESSAGE = 1000
+"""Letters of an error that somebody will read."""
 
 
 class OnnxCamError(Exception):
-    """Base of all errors that onnxcam raises on purpose; the message is one line."""
+    """Base of all errors that onnxcam raises on purpose.
+
+    The message is one readable line, whatever the names that it quotes hold.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
+        if len(shown) > LONGEST_MESSAGE:
+            half = LONGEST_MESSAGE // 2 - 2
+            shown = f"{shown[:half]} .. {shown[-half:]}"
+        super().__init__(shown)
 
 
 class ModelError(OnnxCamError):
@@ -45,6 +59,21 @@ class UnsupportedOperatorError(OnnxCamError):
 def one_line(error: Exception) -> str:
     """The first line of what a library says."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+@contextmanager
+def damage() -> Iterator[None]:
+    """Where a model is read: what a damaged file does to onnx, protobuf and NumPy has no bounds.
+
+    Raises `ModelError` in place of what they raise.
+    """
+    try:
+        yield
+    except OnnxCamError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {one_line(error)}"
+        raise ModelError(f"the model is damaged ({reason}); export or copy it again") from error
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> str:

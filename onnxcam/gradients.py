@@ -31,6 +31,8 @@ def append_gradients(
     Raises `LayerError` for an unknown tensor, `ModelError` where no derivative can flow, and
     `UnsupportedOperatorError` for an operator without a derivative.
     """
+    if isinstance(wrt, str):
+        raise LayerError(f"wrt is a sequence of names, not one; give ['{wrt}']")
     network = Network(model)
     e = Emitter(network)
     target = _real_tensor(network, of)
@@ -53,9 +55,11 @@ def append_gradients(
 def _real_tensor(network: Network, name: str) -> gs.Tensor:
     tensor = network.tensors.get(name)
     if tensor is None:
-        raise LayerError(f"no tensor '{name}'{nearest(name, network.tensors)}")
+        raise LayerError(f"no tensor '{name}'{nearest(str(name), network.tensors)}")
     if not is_real(tensor):
         raise ModelError(f"'{name}' holds {tensor.dtype} values, which have no derivative")
     if tensor.shape is None:
-        raise ModelError(f"the shape of '{name}' cannot be inferred; fix the model's input size")
+        raise ModelError(
+            f"the shape of '{name}' cannot be inferred{network.because}; fix the model's input size"
+        )
     return tensor

@@ -8,7 +8,7 @@ import pytest
 
 import onnxcam
 from onnxcam import errors
-from onnxcam.errors import OnnxCamError, nearest, one_line
+from onnxcam.errors import LayerError, ModelError, OnnxCamError, damage, nearest, one_line
 
 
 def test_every_error_is_of_the_family_and_public() -> None:
@@ -48,3 +48,32 @@ def test_at_most_three_are_offered() -> None:
 )
 def test_one_line(error: Exception, line: str) -> None:
     assert one_line(error) == line
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("layer 'ünï 特徴' is none", "layer 'ünï 特徴' is none"),
+        ("two\r\nlines\x1b[31m", r"two\r\nlines\x1b[31m"),
+        ("no text \udc80", r"no text \udc80"),
+        ("", ""),
+    ],
+)
+def test_a_message_is_one_readable_line(message: str, shown: str) -> None:
+    assert str(LayerError(message)) == shown
+
+
+def test_a_long_message_keeps_its_beginning_and_its_end() -> None:
+    said = str(ModelError(f"the node '{'x' * 10**6}' is none; export it again"))
+    assert len(said) <= errors.LONGEST_MESSAGE
+    assert said.startswith("the node 'xxx")
+    assert said.endswith("xxx' is none; export it again")
+
+
+def test_damage_is_an_error_of_the_family() -> None:
+    with pytest.raises(ModelError, match=r"damaged \(KeyError: 'axis'\); export or"), damage():
+        raise KeyError("axis")
+    with pytest.raises(LayerError, match=r"^as it was$"), damage():
+        raise LayerError("as it was")
+    with pytest.raises(KeyboardInterrupt), damage():
+        raise KeyboardInterrupt

@@ -12,7 +12,7 @@ from graphs import photo
 
 from onnxcam.errors import PreprocessError
 from onnxcam.graph.picture import ImageInput
-from onnxcam.preprocess import PRESETS, Preprocess, as_mapping, find_preprocess
+from onnxcam.preprocess import PRESETS, Preprocess, find_preprocess
 
 RGB = (200, 100, 50)
 
@@ -219,13 +219,9 @@ def test_a_json_file(wrapped: bool, tmp_path: Path) -> None:
     path = tmp_path / "how.json"
     path.write_text(json.dumps({"preprocess": content, "labels": ["a"]} if wrapped else content))
     expected = Preprocess(mean=(1, 2, 3), size=(32, 48), resize="crop")
+    assert find_preprocess(content) == expected
     assert find_preprocess(path) == expected
     assert find_preprocess(str(path)) == expected
-
-
-@pytest.mark.parametrize("preset", PRESETS)
-def test_a_mapping_and_back(preset: str) -> None:
-    assert find_preprocess(as_mapping(PRESETS[preset])) == PRESETS[preset]
 
 
 @pytest.mark.parametrize(

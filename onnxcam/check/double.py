@@ -18,7 +18,7 @@ from onnx.reference.op_run import OpRun
 from onnxcam.check.types import in_type
 
 _SLOW = {
-    "Resize", "ConvTranspose", "GridSample", "RoiAlign", "DeformConv", "LpPool", "Loop", "Scan",
+    "Resize", "GridSample", "RoiAlign", "DeformConv", "LpPool", "Loop", "Scan",
     "LSTM", "GRU", "RNN", "Col2Im", "MaxUnpool", "AffineGrid",
 }  # fmt: skip
 """Operators that the reference implementation walks number by number, in Python."""
@@ -32,7 +32,7 @@ def is_quick(model: onnx.ModelProto) -> bool:
 def evaluator(model: onnx.ModelProto) -> ReferenceEvaluator:
     """The model in float64, ready to be run with float64 feeds."""
     return ReferenceEvaluator(
-        in_type(model, onnx.TensorProto.DOUBLE), new_ops=[Conv, MaxPool, AveragePool]
+        in_type(model, onnx.TensorProto.DOUBLE), new_ops=[Conv, ConvTranspose, MaxPool, AveragePool]
     )
 
 
@@ -105,6 +105,46 @@ class Conv(OpRun):
             for xs, ws in zip(np.split(x, group or 1, 1), np.split(w, group or 1, 0), strict=True)
         ]
         y = np.moveaxis(np.concatenate(parts, -1), -1, 1)
+        return (y if b is None else y + b.reshape(-1, *[1] * rank),)
+
+
+class ConvTranspose(OpRun):
+    """Transposed convolution: every offset of the kernel adds a strided copy."""
+
+    def _run(  # type: ignore[no-untyped-def]
+        self, x, w, b=None, auto_pad=None, dilations=None, group=None, kernel_shape=None,
+        output_padding=None, output_shape=None, pads=None, strides=None,
+    ):  # fmt: skip
+        rank, kernel = x.ndim - 2, w.shape[2:]
+        strides, dilations = strides or [1] * rank, dilations or [1] * rank
+        more = output_padding or [0] * rank
+        groups = group or 1
+        parts = [
+            np.tensordot(xs, ws, (1, 0))  # (N, *in, M / group, *kernel)
+            for xs, ws in zip(np.split(x, groups, 1), np.split(w, groups, 0), strict=True)
+        ]
+        taps = np.moveaxis(np.concatenate(parts, 1 + rank), 1 + rank, 1)
+        sizes = [
+            s * (n - 1) + d * (k - 1) + 1 + m
+            for n, k, s, d, m in zip(x.shape[2:], kernel, strides, dilations, more, strict=True)
+        ]
+        full = np.zeros((*taps.shape[:2], *sizes), x.dtype)
+        for tap in np.ndindex(*kernel):
+            places = [
+                slice(d * t, d * t + s * (n - 1) + 1, s)
+                for t, n, s, d in zip(tap, x.shape[2:], strides, dilations, strict=True)
+            ]
+            full[(slice(None), slice(None), *places)] += taps[(..., *tap)]
+        if auto_pad in ("SAME_UPPER", "SAME_LOWER") and not output_shape:
+            output_shape = [n * s for n, s in zip(x.shape[2:], strides, strict=True)]
+        begins, ends = (list(pads or [0] * 2 * rank)[i * rank : (i + 1) * rank] for i in (0, 1))
+        if output_shape:
+            wanted = output_shape[-rank:]
+            totals = [max(0, size - n) for size, n in zip(sizes, wanted, strict=True)]
+            begins = [t // 2 if auto_pad == "SAME_UPPER" else t - t // 2 for t in totals]
+            ends = [t - begin for t, begin in zip(totals, begins, strict=True)]
+        kept = [slice(b, size - e) for b, e, size in zip(begins, ends, sizes, strict=True)]
+        y = full[(slice(None), slice(None), *kept)]
         return (y if b is None else y + b.reshape(-1, *[1] * rank),)
 
 

@@ -56,6 +56,9 @@ def measure(subject: Subject) -> Measured:
     recorded = [start, subject.score, *tail.boundary]
     plain = merge(Emitter(network), {_SEEN + t.name: t for t in recorded})
     seen = _seen(plain, subject.feeds)
+    for tensor in (start, subject.score):
+        if not seen[tensor.name].size:
+            raise ModelError(f"'{tensor.name}' has no elements, so there is nothing to compare")
     weights, feeds = _weights(subject, seen[subject.score.name])
     rewritten = _rewritten(subject, recorded)
     # Exact ties (the zeros behind a ReLU, pooled) have no derivative: measure beside them.

@@ -7,6 +7,7 @@ first real tensor, unless a layer is named.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,9 @@ from onnxcam.graph.picture import find_image_input
 
 _OPEN_SIZE = 64
 """Length of what an input leaves open, a batch aside, where it is no picture."""
+
+_LARGEST_INPUT = 2**28
+"""Elements of an input that is made up: 2 GB of float64."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,8 @@ def _made_up(tensor: gs.Tensor, rng: np.random.Generator) -> np.ndarray:
     open_sizes = [1, *[_OPEN_SIZE] * len(tensor.shape)]
     pairs = zip(tensor.shape, open_sizes, strict=False)
     shape = [dim if isinstance(dim, int) else size for dim, size in pairs]
+    if math.prod(shape) > _LARGEST_INPUT:
+        raise ModelError(f"input '{tensor.name}', {shape}, is too large to try the model with")
     if is_float(tensor):
         return rng.uniform(0, 1, shape).astype(tensor.dtype)
     return rng.integers(0, 2, shape).astype(tensor.dtype)

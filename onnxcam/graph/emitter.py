@@ -122,7 +122,7 @@ class Emitter:
 
     def div(self, a: Operand, b: Operand) -> gs.Variable:
         if isinstance(b, float):  # a runtime multiplies several times faster than it divides
-            return self.mul(a, 1 / b)
+            return self.mul(a, 1 / b if b else np.inf)  # b counts the elements of an empty tensor
         return self._pointwise("Div", a, b)
 
     def pow(self, a: Operand, b: Operand) -> gs.Variable:

@@ -23,6 +23,9 @@ from onnxcam.errors import ModelError, one_line
 LARGEST_MESSAGE = 2**31 - 1
 """Bytes that one protobuf message can have: larger models must keep weights outside."""
 
+_SAID = {"basepath", "location", "offset", "length"}
+"""Entries of an external tensor that `attach` has seen."""
+
 LARGEST_READ = 1024
 """Tensors of up to this many elements are read with the model: shape arithmetic needs them."""
 
@@ -98,7 +101,7 @@ def places(model: onnx.ModelProto) -> list[Place]:
 def place_of(tensor: onnx.TensorProto) -> Place:
     """Where the values of an external tensor are."""
     said = {entry.key: entry.value for entry in tensor.external_data}
-    if "basepath" not in said:
+    if not said.keys() >= _SAID:
         raise ModelError(
             f"the weights '{tensor.name}' are in the file '{said.get('location', '')}', and the "
             f"ModelProto does not say in which folder; give the model's path instead"
@@ -124,8 +127,13 @@ def attach(model: onnx.ModelProto, path: Path) -> bool:
     for tensor, weight in outside:
         try:
             place = _checked(tensor, find)
-        except (ModelError, OSError, RuntimeError, TypeError, ValueError) as error:
-            raise ModelError(f"{path}: {one_line(error)}") from None
+        except ModelError as error:
+            raise ModelError(f"{path}: {error}") from None
+        except (OSError, RuntimeError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"{path}: where the weights '{tensor.name}' are said to be makes no sense "
+                f"({one_line(error)}); export it again"
+            ) from None
         if weight and math.prod(tensor.dims) > LARGEST_READ:
             _set(tensor, place.file.parent, place.file.name, place)
         else:
@@ -205,7 +213,13 @@ def _read(tensor: onnx.TensorProto, place: Place) -> None:
 def values(tensor: onnx.TensorProto) -> np.ndarray:
     """Values of a stored tensor, wherever they are; those outside are read anew each time."""
     if not is_external(tensor):
-        return onnx.numpy_helper.to_array(tensor)
+        try:
+            return onnx.numpy_helper.to_array(tensor)
+        except ValueError as error:
+            raise ModelError(
+                f"the weights '{tensor.name}' are not in the model ({one_line(error)}); export it "
+                f"with its weights"
+            ) from None
     read = onnx.TensorProto(data_type=tensor.data_type, dims=tensor.dims)
     read.raw_data = place_of(tensor).read()
     return onnx.numpy_helper.to_array(read)

@@ -44,6 +44,8 @@ def find_head(network: Network) -> Head:
     model is sure; so are a final ArgMax and TopK, which have none.
     Raises `ModelError` when there is no float output, or none with a score a class.
     """
+    if not network.graph.outputs:
+        raise ModelError("the model has no outputs; export it with its scores")
     outputs = [_before_decision(tensor) for tensor in network.graph.outputs]
     floats = [tensor for tensor in outputs if is_float(tensor)]
     if not floats:
@@ -55,7 +57,7 @@ def find_head(network: Network) -> Head:
     for tensor in floats:
         if _is_scores(tensor):
             return _step_back(tensor)
-    made = ", ".join(f"{t.name} {t.shape or 'of unknown shape'}" for t in floats)
+    made = ", ".join(f"{t.name} {t.shape or f'of unknown shape{network.because}'}" for t in floats)
     raise ModelError(
         f"no output holds one score a class, shape (N, classes); the model's outputs: {made}. "
         f"onnxcam.append_gradients differentiates any of them"

@@ -43,6 +43,8 @@ def load_with_file(model: ModelSource) -> tuple[onnx.ModelProto, Path | None]:
         _require_size(model)
         places(model)  # raises where the proto does not say
         return model, None
+    if not isinstance(model, str | os.PathLike):
+        raise ModelError(f"a model is a path or an onnx.ModelProto, not {type(model).__name__}")
     path = Path(model)
     if not os.path.exists(path):  # Path.exists() raises for a name that is too long
         raise ModelError(f"{path}: no such file")
@@ -64,8 +66,18 @@ def load_with_file(model: ModelSource) -> tuple[onnx.ModelProto, Path | None]:
 def _require_graph(proto: onnx.ModelProto, name: str) -> None:
     if not proto.graph.node:
         raise ModelError(f"{name}: not an ONNX model (it holds no graph)")
-    if not any(opset.domain in _STANDARD for opset in proto.opset_import):
+    opsets = {opset.version for opset in proto.opset_import if opset.domain in _STANDARD}
+    if not opsets:
         raise ModelError(f"{name}: not a usable ONNX model (it imports no ai.onnx opset)")
+    if len(opsets) > 1:
+        several = ", ".join(map(str, sorted(opsets)))
+        raise ModelError(f"{name}: imports several ai.onnx opsets ({several}); export it again")
+    opset, newest = max(opsets), onnx.defs.onnx_opset_version()
+    if not 1 <= opset <= newest:
+        raise ModelError(
+            f"{name}: uses opset {opset}, and onnx {onnx.__version__} knows 1 to {newest}; "
+            f"install a newer onnx, or export it with another opset"
+        )
     _require_text(proto, name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from functools import cached_property
 from pathlib import Path
@@ -11,10 +12,11 @@ import onnx
 import onnx_graphsurgeon as gs
 from onnx_graphsurgeon.ir.tensor import LazyValues, SparseValues
 
-from onnxcam.errors import ModelError, OnnxCamError, one_line
+from onnxcam.errors import damage
 from onnxcam.graph.external import detached, element_type, size_in_bytes, values
 from onnxcam.graph.load import ModelSource, load_with_file
 from onnxcam.graph.normal_form import in_normal_form
+from onnxcam.graph.sanity import require_possible
 from onnxcam.graph.shapes import Facts
 
 
@@ -27,21 +29,16 @@ class Network:
     """
 
     def __init__(self, model: ModelSource) -> None:
-        path = None if isinstance(model, onnx.ModelProto) else Path(model)
-        state = _state(path)
-        loaded, file = load_with_file(model)
-        self.proto: onnx.ModelProto = in_normal_form(loaded)
-        self._file = file if self.proto is loaded else None
-        self._file_state = state
+        state = _state(Path(model)) if isinstance(model, str | os.PathLike) else None
         gs.logger.G_LOGGER.severity = gs.logger.G_LOGGER.CRITICAL
-        try:
+        with damage():
+            loaded, file = load_with_file(model)
+            self.proto: onnx.ModelProto = in_normal_form(loaded)
             self._facts = Facts(self.proto)
             found = self._facts.tensors
             self.graph: gs.Graph = gs.import_onnx(self.proto)
-        except OnnxCamError:
-            raise
-        except Exception as error:  # what a damaged file does to onnx and protobuf has no bounds
-            raise ModelError(f"the model is damaged: {one_line(error)}") from error
+        self._file = file if self.proto is loaded else None
+        self._file_state = state
         self.tensors: dict[str, gs.Tensor] = self.graph.tensors()
         for node in self.graph.nodes:
             if node.op == "Constant" and "value" in node.attrs:
@@ -51,6 +48,7 @@ class Network:
                 _read_with_care(tensor)
             else:
                 info = found.get(name)
+                require_possible(name, info.shape if info else None)
                 tensor.shape = info.shape if info else None
                 tensor.dtype = info.dtype if info else None
 
@@ -86,6 +84,11 @@ class Network:
         """Value of a tensor that every run shares: stored, or computed from what is stored."""
         stored = constant(tensor)
         return self._facts.values.get(tensor.name) if stored is None else stored
+
+    @property
+    def because(self) -> str:
+        """Why a shape is unknown, in brackets, for errors; "" where that cannot be told."""
+        return f" ({self._facts.obstacle})" if self._facts.obstacle else ""
 
     @cached_property
     def position(self) -> dict[str, int]:
@@ -160,13 +163,13 @@ def _read_with_care(tensor: gs.Constant) -> None:
         tensor.data_location = None  # an exporter would say so of values that are read, too
 
 
-def _state(path: Path | None) -> tuple[int, int, int] | None:
+def _state(path: Path) -> tuple[int, int, int] | None:
     """What tells that a file was written again, its size first; None where there is none."""
     try:
-        found = path.stat() if path else None
-    except OSError:
+        found = path.stat()
+    except (OSError, ValueError):  # there is none, or none can have that name
         return None
-    return (found.st_size, found.st_mtime_ns, found.st_ino) if found else None
+    return (found.st_size, found.st_mtime_ns, found.st_ino)
 
 
 def is_float(tensor: gs.Tensor) -> bool:
@@ -195,6 +198,11 @@ def operands(node: gs.Node) -> list[gs.Tensor]:
         read = [t for inner in graph.nodes for t in operands(inner)] + list(graph.outputs)
         outside.update({t.name: t for t in read if t.name and t.name not in made})
     return [*node.inputs, *outside.values()]
+
+
+def given(node: gs.Node, i: int) -> gs.Tensor | None:
+    """An optional input of a node, None where it is left out."""
+    return node.inputs[i] if i < len(node.inputs) and node.inputs[i].name else None
 
 
 def subgraphs(node: gs.Node) -> list[gs.Graph]:

@@ -11,9 +11,12 @@ import onnx
 from onnxcam.graph.functions import without_functions
 from onnxcam.graph.load import modernized
 from onnxcam.graph.nchwc import unblocked
+from onnxcam.graph.old_broadcasts import aligned
 from onnxcam.graph.order import in_order
+from onnxcam.graph.sanity import require_sane
 from onnxcam.graph.sequences import without_sequences
 from onnxcam.graph.stated_windows import with_stated_windows
+from onnxcam.graph.wiring import require_wired
 
 
 def in_normal_form(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -22,7 +25,9 @@ def in_normal_form(model: onnx.ModelProto) -> onnx.ModelProto:
 
     Raises `ModelError` where that cannot be done.
     """
-    steps = (without_functions, in_order, modernized, unblocked, without_sequences)
-    for step in (*steps, with_stated_windows):
+    for step in (
+        without_functions, require_wired, require_sane, in_order, aligned, modernized,
+        unblocked, without_sequences, with_stated_windows,
+    ):  # fmt: skip
         model = step(model)
     return model

@@ -5,7 +5,7 @@ The specification asks for it, runtimes do not, and some conversion tools append
 
 from __future__ import annotations
 
-from collections import deque
+from heapq import heapify, heappop, heappush
 
 import onnx
 
@@ -44,15 +44,16 @@ def _sorted(waits_for: list[set[int]]) -> list[int]:
         for source in sources:
             users.setdefault(source, []).append(i)
     open_sources = [len(sources) for sources in waits_for]
-    ready = deque(i for i, count in enumerate(open_sources) if count == 0)
+    ready = [i for i, count in enumerate(open_sources) if count == 0]
+    heapify(ready)
     order: list[int] = []
     while ready:
-        i = ready.popleft()
+        i = heappop(ready)
         order.append(i)
         for user in users.get(i, ()):
             open_sources[user] -= 1
             if open_sources[user] == 0:
-                ready.append(user)
+                heappush(ready, user)
     return order
 
 

@@ -89,6 +89,9 @@ class _Walk:
     def _note(self, node: onnx.NodeProto, attrs: dict[str, Any]) -> None:
         if node.op_type == "Constant" and "value" in attrs:
             self.values[node.output[0]] = attrs["value"]
+        elif node.op_type == "Constant" and attrs.keys() & {"value_int", "value_ints"}:
+            (numbers,) = attrs.values()
+            self.values[node.output[0]] = numpy_helper.from_array(np.array(numbers, np.int64))
         elif node.op_type == "SplitToSequence":
             self._note_split(node, attrs.get("axis", 0), bool(attrs.get("keepdims", 1)))
         else:

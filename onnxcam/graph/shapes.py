@@ -1,32 +1,47 @@
 """Shapes of all tensors of a model, with symbols where a dimension varies.
 
 ONNX's own inference carries symbols through few operators (a `Reshape` loses them at once), but
-it carries numbers through nearly all. So a model with dynamic inputs is inferred twice, under two
-different sets of input sizes: a dimension that comes out the same both times is static, one that
-differs becomes a symbol named after its two values, and equal symbols mean equal dimensions.
+it carries numbers through nearly all. So a model with dynamic inputs is inferred under several
+different sets of input sizes: a dimension that always comes out the same is static, one that
+differs becomes a symbol named after its values, and equal symbols mean equal dimensions.
 Weights are left out of the inferred copy, and so is the model's own `value_info`, which
 quantisation tools leave stale.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import onnx
 
-from onnxcam.errors import ModelError
+from onnxcam.errors import ModelError, damage
 from onnxcam.graph.contrib_shapes import name_apart
 from onnxcam.graph.dims import Dim, Shape
 from onnxcam.graph.interpret import interpret
+from onnxcam.graph.sanity import LARGEST_KEPT_CONSTANT
 from onnxcam.graph.window_shapes import replace_misjudged
+from onnxcam.graph.wiring import named
 
-LARGEST_KEPT_CONSTANT = 1024
-"""Constants above this many elements are weights: no shape is ever computed from them."""
+_LONGEST_VECTOR = 2**20
 
-_BATCH_SIZES = (7, 11)
-_OTHER_SIZES = ((224, 288), (256, 352), (320, 416), (192, 384), (160, 448))
+_COMPLAINT = re.compile(r"\(op_type:(.*?), node name: (.*?)\): (?:\[\w+\] )*(.*)")
+"""How onnx says at which node the inference of shapes fails."""
+
+_BATCH_SIZES = (7, 11, 12)
+_OTHER_SIZES = (
+    (224, 288, 251),
+    (256, 352, 273),
+    (320, 416, 331),
+    (192, 384, 209),
+    (160, 448, 173),
+)
+"""Two that divide by 32, as many models demand, and an odd one: an even size hides what is rounded
+up and down on the way, such as the crop after a stride."""
+
+_DEMANDED, _ODD = (0, 1), 2
 _CHANNELS = 3
 
 
@@ -51,35 +66,66 @@ class Facts:
         except onnx.checker.ValidationError as error:
             reason = " ".join(str(error).split("==> Context")[0].split())
             if "deprecated" not in reason:  # onnx refuses what runtimes still run
-                raise ModelError(f"the model is not valid ONNX: {reason}") from None
+                said = reason.removesuffix(".")
+                raise ModelError(f"the model is not valid ONNX: {said}; export it again") from None
         self._free = _free_dims(self._skeleton)
 
     @cached_property
     def tensors(self) -> dict[str, TensorInfo]:
         """Element type and shape of every tensor of the main graph, by name."""
-        found = self._combined(*(_infer(self._sized(i)) for i in (0, 1)))
+        found = self._combined([self._inferred[i] for i in self._tried])
         made = (name for node in self._skeleton.graph.node for name in node.output if name)
         if all(_is_known(found.get(name)) for name in made):
             return found
-        walked = self._combined(*(types for types, _ in self._walks))
+        walked = self._combined([types for types, _ in self._walks])
         return found | {k: v for k, v in walked.items() if not _is_known(found.get(k))}
+
+    @cached_property
+    def obstacle(self) -> str:
+        """Where shapes stop being known, and why if onnx says so; "" where they never do."""
+        try:
+            onnx.shape_inference.infer_shapes(self._sized(0), strict_mode=True)
+        except (onnx.shape_inference.InferenceError, RuntimeError) as error:
+            for op, name, reason in _COMPLAINT.findall(str(error)):
+                if not reason.endswith("instead is null"):  # a consequence
+                    return f"node '{name}' ({op}): {reason.removesuffix('.')}"
+        for node in self._skeleton.graph.node:
+            for name in filter(None, node.output):
+                if name not in self.tensors or self.tensors[name].shape is None:
+                    return f"nothing is known of '{name}' at {named(node)}"
+        return ""
 
     @cached_property
     def values(self) -> dict[str, np.ndarray]:
         """Computed small tensors whose value does not depend on the sizes that vary."""
-        (_, first), (_, second) = self._walks
+        (_, first), *others = self._walks
         return {
             name: value
             for name, value in first.items()
-            if name in second and np.array_equal(value, second[name])
+            if all(name in other and np.array_equal(value, other[name]) for _, other in others)
         }
 
     @cached_property
     def _walks(self) -> list[tuple[dict[str, onnx.TypeProto], dict[str, np.ndarray]]]:
-        return [interpret(self._sized(i)) for i in (0, 1)]
+        with damage():
+            return [interpret(self._sized(i)) for i in self._tried]
+
+    @cached_property
+    def _inferred(self) -> list[dict[str, onnx.TypeProto]]:
+        """What inference says under each set of sizes; one set where no size varies."""
+        sets = (*_DEMANDED, _ODD) if self._free else _DEMANDED[:1]
+        return [_infer(self._sized(i)) for i in sets]
+
+    @cached_property
+    def _tried(self) -> tuple[int, ...]:
+        """The sets of sizes that suit the model: the odd one may not."""
+        if not self._free:
+            return _DEMANDED[:1]
+        suits = _known(self._inferred[_ODD]) >= _known(self._inferred[0])
+        return (*_DEMANDED, _ODD) if suits else _DEMANDED
 
     def _sized(self, which: int) -> onnx.ModelProto:
-        """The skeleton with the first or the second set of input sizes."""
+        """The skeleton with one of the sets of input sizes."""
         model = onnx.ModelProto()
         model.CopyFrom(self._skeleton)
         for value in model.graph.output:
@@ -96,13 +142,18 @@ class Facts:
                     dim.dim_value = self._free[key][which]
         return model
 
-    def _combined(
-        self, first: dict[str, onnx.TypeProto], second: dict[str, onnx.TypeProto]
-    ) -> dict[str, TensorInfo]:
-        names = {sizes: name for name, sizes in self._free.items()}
-        one = {k: _info(v) for k, v in first.items() if v.HasField("tensor_type")}
-        two = {k: _info(v) for k, v in second.items() if v.HasField("tensor_type")}
-        return {name: _combine(info, two.get(name), names) for name, info in one.items()}
+    def _combined(self, runs: list[dict[str, onnx.TypeProto]]) -> dict[str, TensorInfo]:
+        names = {tuple(sizes[i] for i in self._tried): name for name, sizes in self._free.items()}
+        infos = [_infos(run) for run in runs]
+        return {name: _combine([info.get(name) for info in infos], names) for name in infos[0]}
+
+
+def _infos(run: dict[str, onnx.TypeProto]) -> dict[str, TensorInfo]:
+    return {k: _info(v) for k, v in run.items() if v.HasField("tensor_type")}
+
+
+def _known(run: dict[str, onnx.TypeProto]) -> set[str]:
+    return {name for name, info in _infos(run).items() if _is_known(info)}
 
 
 def _is_known(info: TensorInfo | None) -> bool:
@@ -168,9 +219,9 @@ def _dim_key(value: onnx.ValueInfoProto, axis: int) -> str | None:
     return f"{value.name}.{axis}" if anonymous else dim.dim_param
 
 
-def _free_dims(skeleton: onnx.ModelProto) -> dict[str, tuple[int, int]]:
-    """The two sizes to try for each input dimension that varies."""
-    free: dict[str, tuple[int, int]] = {}
+def _free_dims(skeleton: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+    """The sizes to try for each input dimension that varies."""
+    free: dict[str, tuple[int, ...]] = {}
     for value in skeleton.graph.input:
         if not value.type.tensor_type.HasField("shape"):
             continue
@@ -182,7 +233,7 @@ def _free_dims(skeleton: onnx.ModelProto) -> dict[str, tuple[int, int]]:
             if axis == 0:
                 free[key] = _BATCH_SIZES
             elif len(dims) == 4 and axis == (3 if _looks_channels_last(skeleton, value) else 1):
-                free[key] = (_CHANNELS, _CHANNELS)
+                free[key] = (_CHANNELS,) * len(_BATCH_SIZES)
             else:
                 taken = sum(1 for sizes in free.values() if sizes in _OTHER_SIZES)
                 free[key] = _OTHER_SIZES[taken % len(_OTHER_SIZES)]
@@ -209,10 +260,28 @@ def _infer(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
 
 
 def _infer_once(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
+    found = _types(onnx.shape_inference.infer_shapes(model))
+    made = (name for node in model.graph.node for name in node.output if name)
+    if all(name in found and _lengths(found[name]) is not None for name in made):
+        return found
+    # To follow values, onnx writes down every element of a vector, unknown ones too.
+    vectors = (dims for kind in found.values() if len(dims := _lengths(kind) or []) == 1)
+    if any(length > _LONGEST_VECTOR for (length,) in vectors):
+        return found
     try:
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+        return _types(onnx.shape_inference.infer_shapes(model, data_prop=True))
     except (onnx.shape_inference.InferenceError, RuntimeError):
-        inferred = onnx.shape_inference.infer_shapes(model)
+        return found
+
+
+def _lengths(kind: onnx.TypeProto) -> list[int] | None:
+    """The dimensions of a tensor, if they are all known."""
+    shape = kind.tensor_type.shape
+    known = kind.tensor_type.HasField("shape") and all(d.HasField("dim_value") for d in shape.dim)
+    return [d.dim_value for d in shape.dim] if known else None
+
+
+def _types(inferred: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
     graph = inferred.graph
     found = {
         tensor.name: onnx.helper.make_tensor_type_proto(tensor.data_type, list(tensor.dims))
@@ -238,20 +307,19 @@ def _numpy_dtype(elem_type: int) -> np.dtype | None:
     return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(elem_type))
 
 
-def _combine(
-    first: TensorInfo, second: TensorInfo | None, names: dict[tuple[int, int], str]
-) -> TensorInfo:
-    if second is None or first.shape is None or second.shape is None:
+def _combine(found: list[TensorInfo | None], names: dict[tuple[int, ...], str]) -> TensorInfo:
+    first = found[0]
+    assert first is not None
+    shapes = [info.shape for info in found if info is not None and info.shape is not None]
+    if len(shapes) < len(found) or len({len(shape) for shape in shapes}) > 1:
         return TensorInfo(first.dtype, None)
-    if len(first.shape) != len(second.shape):
-        return TensorInfo(first.dtype, None)
-    pairs = zip(first.shape, second.shape, strict=True)
-    return TensorInfo(first.dtype, [_dim(a, b, names) for a, b in pairs])
+    return TensorInfo(first.dtype, [_dim(sizes, names) for sizes in zip(*shapes, strict=True)])
 
 
-def _dim(first: Dim, second: Dim, names: dict[tuple[int, int], str]) -> Dim:
-    if not isinstance(first, int) or not isinstance(second, int):
+def _dim(sizes: tuple[Dim, ...], names: dict[tuple[int, ...], str]) -> Dim:
+    known = tuple(size for size in sizes if isinstance(size, int))
+    if len(known) < len(sizes):
         return None
-    if first == second:
-        return first
-    return names.get((first, second), f"dim_{first}_{second}")
+    if len(set(known)) == 1:
+        return known[0]
+    return names.get(known, "dim_" + "_".join(map(str, known)))

@@ -27,12 +27,15 @@ def window_outputs(node: onnx.NodeProto, types: Types) -> dict[str, onnx.TypePro
     if x is None or (node.op_type == "ConvTranspose" and inputs[1] is None):
         return {}
     attrs = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-    if node.op_type == "ConvTranspose":
-        w = inputs[1]
-        assert w is not None
-        shape = [x[0], w[1] * attrs.get("group", 1), *_transposed(attrs, x[2:], w[2:])]
-    else:
-        shape = [*x[:2], *_pooled(attrs, x[2:])]
+    try:
+        if node.op_type == "ConvTranspose":
+            w = inputs[1]
+            assert w is not None
+            shape = [x[0], w[1] * attrs.get("group", 1), *_transposed(attrs, x[2:], w[2:])]
+        else:
+            shape = [*x[:2], *_pooled(attrs, x[2:])]
+    except IndexError:  # of ranks that do not fit each other, onnx says what is wrong
+        return {}
     kind = types[node.input[0]].tensor_type.elem_type
     found = zip(node.output, (kind, onnx.TensorProto.INT64), strict=False)
     return {name: helper.make_tensor_type_proto(of, shape) for name, of in found if name}

@@ -16,6 +16,7 @@ import onnx
 import onnxruntime as ort
 
 import onnxcam
+from onnxcam.check.double import evaluator
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Comparison:
     """Norm of the difference over the norm."""
     floor: float
     """The same of the framework's own float32: what rounding at ReLUs and maxima costs."""
+    exact: float | None = None
+    """The same of the model in float64, in onnx's reference implementation, where it was run."""
 
     def append_to(self, path: Path) -> None:
         """One more line of JSON."""
@@ -100,6 +103,16 @@ def record(each: Iterable[tuple[str, Iterable[Comparison]]], results: Path) -> N
     print(table(results))
 
 
+def in_double(path: Path, x: np.ndarray, weights: np.ndarray, double: Derivation) -> float:
+    """How far off the gradient is where nothing is rounded to float32: `path` holds float64."""
+    model = onnx.load(path)
+    source, target = model.graph.input[0].name, model.graph.output[0].name
+    rewritten = onnxcam.append_gradients(model, of=target, wrt=[source], seed=True)
+    feeds = {source: x.astype(np.float64), f"{target}_seed": weights.astype(np.float64)}
+    (gradient,) = evaluator(rewritten).run([f"{source}_grad"], feeds)
+    return away(gradient, double.gradient)
+
+
 def away(a: np.ndarray, b: np.ndarray) -> float:
     """|a - b| / |b| in the Euclidean norm."""
     b = b.astype(np.float64)
@@ -111,17 +124,18 @@ def table(path: Path) -> str:
     found = [json.loads(line) for line in path.read_text().splitlines()]
     rows = [
         "| network | input | exporter, opset | nodes | rewriting, s | pictures | difference: least "
-        "| largest | floor: least | largest |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| largest | floor: least | largest | in float64 |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name in sorted({row["name"] for row in found}):
         of_it = [row for row in found if row["name"] == name]
         row = of_it[-1]
         shape = "x".join(map(str, row["shape"]))
         norms, floors = ([other[key] for other in of_it] for key in ("norm", "floor"))
+        exact = [f"{other['exact']:.1e}" for other in of_it if other.get("exact") is not None]
         rows.append(
             f"| {name} | {shape} | {row['exporter']}, {row['opset']} | {row['nodes']} "
             f"| {row['seconds']:.1f} | {len(of_it)} | {min(norms):.1e} | {max(norms):.1e} "
-            f"| {min(floors):.1e} | {max(floors):.1e} |"
+            f"| {min(floors):.1e} | {max(floors):.1e} | {', '.join(exact)} |"
         )
     return "\n".join(rows)

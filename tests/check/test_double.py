@@ -73,6 +73,33 @@ def test_convolutions(rank: int, group: int, dilation: int) -> None:
     assert compare("Conv", attrs, [2, 4, *[7] * rank], {"w": w})
 
 
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize(("group", "dilation", "stride"), [(1, 1, 2), (2, 2, 3), (4, 1, 1)])
+def test_transposed_convolutions(rank: int, group: int, dilation: int, stride: int) -> None:
+    w = np.random.default_rng(rank).normal(size=(4, 6 // 2, *[3] * rank)).astype(np.float32)
+    b = np.arange(3 * group, dtype=np.float32)
+    attrs: dict[str, Any] = {"group": group, "dilations": [dilation] * rank}
+    attrs |= {"strides": [stride] * rank, "pads": [2, 1, 0, 1, 0, 2][: 2 * rank]}
+    assert compare("ConvTranspose", attrs, [2, 4, *[5] * rank], {"w": w, "b": b})
+    if stride > 1:
+        more = attrs | {"output_padding": [1] * rank}
+        assert compare("ConvTranspose", more, [2, 4, *[5] * rank], {"w": w, "b": b})
+
+
+@pytest.mark.parametrize("where", ["SAME_UPPER", "SAME_LOWER", "VALID"])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_transposed_padding_by_name(where: str, stride: int) -> None:
+    w = np.random.default_rng(1).normal(size=(4, 3, 3, 2)).astype(np.float32)
+    attrs = {"auto_pad": where, "strides": [stride, stride]}
+    assert compare("ConvTranspose", attrs, [2, 4, 6, 5], {"w": w})
+
+
+def test_transposed_to_a_stated_shape() -> None:
+    w = np.random.default_rng(1).normal(size=(4, 3, 3, 3)).astype(np.float32)
+    attrs = {"output_shape": [10, 9], "strides": [2, 2]}
+    assert compare("ConvTranspose", attrs, [2, 4, 5, 5], {"w": w})
+
+
 def test_no_precision_is_lost_on_the_way() -> None:
     """Weights are widened, so that tiny differences of the input come through."""
     w = np.ones((1, 1, 1, 1), np.float32)

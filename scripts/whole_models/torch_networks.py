@@ -1,4 +1,4 @@
-"""The networks of torchvision and timm that are compared, and how each is exported."""
+"""The PyTorch networks that are compared, and how each is exported."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Network:
-    """An architecture with random weights, shown one square picture."""
+    """An architecture with random weights, shown one picture."""
 
     library: str
     architecture: str
-    size: int
+    shape: tuple[int, ...]
+    """Of the picture, channels first."""
     legacy_opset: int | None = None
     """For the exporter that traces TorchScript; None: torch.export's, with its default."""
     dynamic: bool = False
@@ -25,17 +26,22 @@ class Network:
 
 def vision(architecture: str, size: int, **options) -> Network:
     """A classifier of torchvision."""
-    return Network("torchvision", architecture, size, **options)
+    return Network("torchvision", architecture, (3, size, size), **options)
 
 
 def segmentation(architecture: str, size: int, **options) -> Network:
     """A segmentation network of torchvision."""
-    return Network("torchvision.segmentation", architecture, size, **options)
+    return Network("torchvision.segmentation", architecture, (3, size, size), **options)
 
 
 def image_model(architecture: str, size: int, **options) -> Network:
     """A network of timm."""
-    return Network("timm", architecture, size, **options)
+    return Network("timm", architecture, (3, size, size), **options)
+
+
+def written(architecture: str, *shape: int, **options) -> Network:
+    """A network written here."""
+    return Network("written", architecture, shape, **options)
 
 
 NETWORKS = [
@@ -57,11 +63,11 @@ NETWORKS = [
     image_model("poolformer_s12", 128),
     image_model("mobilenetv4_conv_small", 128, dynamic=True),
     image_model("focalnet_tiny_srf", 128),
-    image_model("twins_svt_small", 224),
+    image_model("twins_svt_small", 224, legacy_opset=17),
     image_model("crossvit_9_240", 240),
     image_model("volo_d1_224", 224),
     image_model("coatnet_nano_rw_224", 224),
-    image_model("hiera_tiny_224", 224),
+    image_model("hiera_tiny_224", 224, legacy_opset=17),
     image_model("davit_tiny", 128),
     image_model("cait_xxs24_224", 224),
     image_model("mixer_s32_224", 224, legacy_opset=17),
@@ -76,7 +82,13 @@ NETWORKS = [
     image_model("tinynet_e", 128),
     image_model("regnetz_b16", 96),
     image_model("deit_tiny_patch16_224", 224, legacy_opset=17),
-    image_model("beit_base_patch16_224", 224),
+    image_model("beit_base_patch16_224", 224, legacy_opset=17),
+    image_model("twins_pcpvt_small", 224),
+    image_model("mvitv2_tiny", 224),
+    image_model("nextvit_small", 128),
+    image_model("gcvit_xxtiny", 224),
+    image_model("tiny_vit_5m_224", 224),
+    image_model("maxvit_rmlp_pico_rw_256", 256, legacy_opset=17),
     vision("resnext50_32x4d", 96),
     vision("wide_resnet50_2", 96),
     vision("regnet_y_400mf", 128, dynamic=True),
@@ -99,4 +111,11 @@ NETWORKS = [
     segmentation("lraspp_mobilenet_v3_large", 128),
     segmentation("fcn_resnet50", 64),
     segmentation("deeplabv3_resnet50", 64, legacy_opset=17),
+    written("yolo_v8", 3, 128, 160, legacy_opset=17),
+    written("detr", 3, 128, 96, dynamic=True),
+    written("ssd", 3, 100, 100, legacy_opset=12),
+    written("unet_transposed", 3, 75, 61, dynamic=True),
+    written("unet_bilinear", 3, 75, 61, legacy_opset=13),
+    written("unet_3d", 1, 16, 20, 24),
+    written("crnn", 1, 32, 100, legacy_opset=14),
 ]
