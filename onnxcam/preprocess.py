@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +70,16 @@ class Preprocess:
         return np.ascontiguousarray(values[None].astype(to.dtype))
 
     def input_size(self, to: ImageInput) -> tuple[int, int]:
-        """(height, width) that the model takes."""
+        """(height, width) that the model takes; `PreprocessError` where that is absurdly many."""
         own = self.size or DEFAULT_SIZE
-        return to.height or own[0], to.width or own[1]
+        height, width = to.height or own[0], to.width or own[1]
+        batch = to.batch or 1
+        if batch * height * width > LARGEST_INPUT:
+            raise PreprocessError(
+                f"input '{to.name}' takes {batch} pictures of {height} x {width}, more than "
+                f"{LARGEST_INPUT} pixels; export the model for smaller ones"
+            )
+        return height, width
 
     def _normalized(self, picture: Picture, channels: int) -> np.ndarray:
         if channels == 1:
@@ -105,6 +112,9 @@ class Preprocess:
         whole[top:bottom, left:right] = _scaled(heatmap, bottom - top, right - left)
         return whole
 
+
+LARGEST_INPUT = 2**28
+"""Pixels of a batch: 16384 x 16384, or five thousand pictures of 224 x 224."""
 
 DEFAULT_SIZE = (224, 224)
 """What a model with an open input size is given when nothing says more."""
@@ -164,11 +174,6 @@ def from_mapping(content: Mapping[str, Any], name: str) -> Preprocess:
         return Preprocess(**values)
     except (PreprocessError, TypeError, ValueError) as error:
         raise PreprocessError(f"{name}: {error}") from None
-
-
-def as_mapping(preprocess: Preprocess) -> dict[str, Any]:
-    """What `from_mapping` reads."""
-    return {key: value for key, value in asdict(preprocess).items() if value is not None}
 
 
 def _is_size(size: Any) -> bool:

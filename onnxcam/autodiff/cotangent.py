@@ -69,6 +69,12 @@ def sum_over(
     return e.squeeze(e.reduce("ReduceSum", dy, long), axes)
 
 
+def sum_per_channel(e: Emitter, dy: gs.Tensor, y: gs.Tensor) -> gs.Tensor:
+    """A cotangent of y, (N, C, ...), summed to (C,)."""
+    rank = len(y.shape)
+    return sum_over(e, dy, y, [-rank, *range(2 - rank, 0)], keepdims=False)
+
+
 def mean_over(e: Emitter, dy: gs.Tensor, axes: Sequence[int], keepdims: bool = True) -> gs.Tensor:
     """Mean of a cotangent over negative axes; along a lazy axis it is its own mean."""
     long = [axis for axis in axes if dy.shape[axis] != 1]

@@ -15,10 +15,14 @@ import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.cotangent import OneHot, unbroadcast
 from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.protos import STANDARD
 
 Cotangent: TypeAlias = gs.Tensor | OneHot
 Vjp = Callable[..., gs.Tensor]
 Key = tuple[str, str]
+
+OWN = "onnxcam"
+"""Domain of operators that are only ever differentiated, never put into a file."""
 
 
 class Derivative(Protocol):
@@ -79,7 +83,7 @@ _REFUSED: dict[Key, str] = {}
 
 
 def _key(domain: str | None, op: str) -> Key:
-    return ("" if domain in (None, "ai.onnx") else str(domain), op)
+    return ("" if domain is None or domain in STANDARD else domain, op)
 
 
 def register(derivative: Derivative, ops: Iterable[str], domain: str = "") -> None:

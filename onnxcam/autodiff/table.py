@@ -9,6 +9,7 @@ import onnx
 
 from onnxcam.autodiff import rules  # noqa: F401  (fills the registry)
 from onnxcam.autodiff.registry import (
+    OWN,
     Derivative,
     operators,
     refused_operators,
@@ -40,10 +41,14 @@ class Operator:
 
 
 def operator_table() -> list[Operator]:
-    """Every operator with a derivative, with one that is zero, and with none, by domain."""
+    """Every operator with a derivative, with one that is zero, and with none, by domain.
+
+    Those that are no file's, but onnxcam's own means, are left out.
+    """
     rows = [
         Operator(domain, op, derivative.kind, _inputs(domain, op, derivative), _note(derivative))
         for (domain, op), derivative in operators().items()
+        if domain != OWN
     ]
     rows += [Operator(*key, "zero", (), reason) for key, reason in zero_operators().items()]
     rows += [Operator(*key, "refused", (), reason) for key, reason in refused_operators().items()]

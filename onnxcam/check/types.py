@@ -6,6 +6,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxcam.graph.external import tensors_of, values
+from onnxcam.graph.protos import bodies_of
 
 _REAL = {
     TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16,
@@ -37,5 +38,5 @@ def _convert(graph: onnx.GraphProto, elem_type: int) -> None:
         for attribute in node.attribute:
             if attribute.name in _NAMES_TYPE and attribute.i in _REAL:
                 attribute.i = elem_type
-            if attribute.HasField("g"):
-                _convert(attribute.g, elem_type)
+        for body in bodies_of(node):
+            _convert(body, elem_type)

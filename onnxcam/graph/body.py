@@ -17,6 +17,7 @@ from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 from onnxcam.graph.dims import Shape, is_static
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import Network, operands, subgraphs
+from onnxcam.graph.protos import bodies_of
 
 _SMALL = 1024
 
@@ -154,7 +155,6 @@ def _renamed(graph: onnx.GraphProto, names: Mapping[str, str]) -> onnx.GraphProt
     for node in renamed.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                attribute.g.CopyFrom(_renamed(attribute.g, names))
+        for body in bodies_of(node):
+            body.CopyFrom(_renamed(body, names))
     return renamed

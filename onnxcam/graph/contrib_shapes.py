@@ -31,9 +31,7 @@ from onnxcam.graph.contrib_call import (
     shaped_as,
     standard,
 )
-
-_MICROSOFT = "com.microsoft"
-
+from onnxcam.graph.protos import MICROSOFT, STANDARD, attributes, opset_of
 
 _REFUSALS = (
     onnx.shape_inference.InferenceError,
@@ -53,14 +51,13 @@ def name_apart(model: onnx.ModelProto) -> None:
     Standard operators that the model's opset lacks move to the runtime's domain, and that domain
     is imported where it was not.
     """
-    opset = max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-    foreign = {op for op in _STANDARD_ELSEWHERE if not onnx.defs.has(op, opset)}
+    foreign = {op for op in _STANDARD_ELSEWHERE if not onnx.defs.has(op, opset_of(model))}
     for node in model.graph.node:
-        if node.op_type in foreign and node.domain in ("", "ai.onnx"):
-            node.domain = _MICROSOFT
-    used = any(node.domain == _MICROSOFT for node in model.graph.node)
-    if used and not any(entry.domain == _MICROSOFT for entry in model.opset_import):
-        model.opset_import.append(helper.make_opsetid(_MICROSOFT, 1))
+        if node.op_type in foreign and node.domain in STANDARD:
+            node.domain = MICROSOFT
+    used = any(node.domain == MICROSOFT for node in model.graph.node)
+    if used and not any(entry.domain == MICROSOFT for entry in model.opset_import):
+        model.opset_import.append(helper.make_opsetid(MICROSOFT, 1))
 
 
 def infer_contributed(
@@ -72,13 +69,12 @@ def infer_contributed(
     rule = _RULES.get((node.domain, node.op_type))
     if rule is None:
         return {}
-    attrs = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     kinds = [types[name].tensor_type if name else None for name in node.input]
     try:
         shapes = [None if kind is None else dims(kind) for kind in kinds]
         elem_types = [0 if kind is None else kind.elem_type for kind in kinds]
         found = [values.get(name) for name in node.input]
-        outputs = rule(Call(node.op_type, attrs, shapes, elem_types, found))
+        outputs = rule(Call(node.op_type, attributes(node), shapes, elem_types, found))
     except _REFUSALS:
         return {}
     return {
@@ -264,6 +260,6 @@ _MICROSOFTS: dict[str, Rule] = {
 }
 
 _RULES: dict[tuple[str, str], Rule] = {
-    **{(_MICROSOFT, op): rule for op, rule in _MICROSOFTS.items()},
+    **{(MICROSOFT, op): rule for op, rule in _MICROSOFTS.items()},
     ("com.microsoft.nchwc", "ReorderInput"): _reorder_input,
 }

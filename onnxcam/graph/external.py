@@ -19,6 +19,7 @@ import numpy as np
 import onnx
 
 from onnxcam.errors import ModelError, one_line
+from onnxcam.graph.protos import bodies_of
 
 LARGEST_MESSAGE = 2**31 - 1
 """Bytes that one protobuf message can have: larger models must keep weights outside."""
@@ -75,10 +76,8 @@ def _stored(graph: Container, outermost: bool) -> Iterator[tuple[onnx.TensorProt
             if attribute.HasField("t"):
                 yield attribute.t, outermost and node.op_type == "Constant"
             yield from ((tensor, False) for tensor in attribute.tensors)
-            if attribute.HasField("g"):
-                yield from _stored(attribute.g, False)
-            for subgraph in attribute.graphs:
-                yield from _stored(subgraph, False)
+        for body in bodies_of(node):
+            yield from _stored(body, False)
 
 
 def _external(model: onnx.ModelProto) -> Iterator[tuple[onnx.TensorProto, bool]]:

@@ -17,6 +17,7 @@ from onnx import numpy_helper
 
 from onnxcam.graph.contrib_shapes import infer_contributed
 from onnxcam.graph.interpret_bodies import infer_outputs
+from onnxcam.graph.protos import STANDARD, attributes, opset_of, stored_constant
 from onnxcam.graph.window_shapes import window_outputs
 
 LARGEST_VALUE = 4096
@@ -46,14 +47,13 @@ def interpret(
     `model` must have static inputs. What cannot be inferred is left out.
     """
     opsets = {entry.domain: entry.version for entry in model.opset_import}
-    opsets.setdefault("", opsets.get("ai.onnx", 1))
+    opsets |= dict.fromkeys(STANDARD, opset_of(model))
     types = {value.name: value.type for value in model.graph.input}
     values: dict[str, np.ndarray] = {}
     for tensor in model.graph.initializer:
         _learn(tensor.name, numpy_helper.to_array(tensor), types, values)
     for node in model.graph.node:
-        attrs = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-        computed = _compute(node, attrs, opsets[""], types, values)
+        computed = _compute(node, types, values)
         if computed is not None:
             _learn(node.output[0], computed, types, values)
         elif node.op_type in ("If", "Loop"):
@@ -123,18 +123,18 @@ def _kept_rank(
 
 def _compute(
     node: onnx.NodeProto,
-    attrs: Attrs,
-    opset: int,
     types: dict[str, onnx.TypeProto],
     values: dict[str, np.ndarray],
 ) -> np.ndarray | None:
     """The node's value if it can be known now; shape arithmetic only."""
-    if node.domain not in ("", "ai.onnx") or len(node.output) != 1:
+    if node.domain not in STANDARD or len(node.output) != 1:
         return None
+    stored = stored_constant(node)
+    if stored is not None:
+        return numpy_helper.to_array(stored)
+    attrs = attributes(node)
     if node.op_type == "Shape":
         return _shape(types.get(node.input[0]), attrs)
-    if node.op_type == "Constant":
-        return _stored(attrs)
     evaluate = _EVALUATE.get(node.op_type)
     if evaluate is None or any(name and name not in values for name in node.input):
         return None
@@ -155,18 +155,6 @@ def _shape(kind: onnx.TypeProto | None, attrs: Attrs) -> np.ndarray | None:
         return None
     shape = np.array([dim.dim_value for dim in dims], dtype=np.int64)
     return shape[attrs.get("start", 0) : attrs.get("end", len(shape))]
-
-
-def _stored(attrs: Attrs) -> np.ndarray | None:
-    if "value" in attrs:
-        return numpy_helper.to_array(attrs["value"])
-    for key, dtype in (("value_int", np.int64), ("value_ints", np.int64)):
-        if key in attrs:
-            return np.asarray(attrs[key], dtype=dtype)
-    for key in ("value_float", "value_floats"):
-        if key in attrs:
-            return np.asarray(attrs[key], dtype=np.float32)
-    return None
 
 
 def _axes(arrays: Arrays, attrs: Attrs) -> list[int]:

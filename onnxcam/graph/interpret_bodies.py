@@ -12,6 +12,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from onnxcam.graph.protos import attributes, bodies_of
+
 Types = dict[str, onnx.TypeProto]
 Values = dict[str, np.ndarray]
 Interpret = Callable[[onnx.ModelProto], tuple[Types, Values]]
@@ -22,7 +24,7 @@ def infer_outputs(
 ) -> Types:
     """Types of the outputs of an `If` or `Loop`, as far as they can be told; `walk` infers all
     tensors of a model with static inputs."""
-    bodies = {a.name: a.g for a in node.attribute if a.HasField("g")}
+    bodies = attributes(node)
 
     def inside(name: str, formal: Mapping[str, onnx.TypeProto]) -> list[onnx.TypeProto | None]:
         found, _ = walk(_alone(bodies[name], model, formal, types, values))
@@ -93,7 +95,6 @@ def _read(body: onnx.GraphProto) -> list[str]:
     names = {name: None for node in body.node for name in node.input}
     names |= {output.name: None for output in body.output}
     for node in body.node:
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                names |= dict.fromkeys(_read(attribute.g))
+        for inner in bodies_of(node):
+            names |= dict.fromkeys(_read(inner))
     return list(names)

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 
-from onnxcam.errors import ModelError
+from onnxcam.errors import ModelError, one_line
 from onnxcam.graph.external import (
     LARGEST_MESSAGE,
     attach,
@@ -19,8 +19,7 @@ from onnxcam.graph.external import (
     size_in_bytes,
     tensors_of,
 )
-
-_STANDARD = ("", "ai.onnx")
+from onnxcam.graph.protos import STANDARD, opset_of, stored_constant
 
 ModelSource = str | os.PathLike[str] | onnx.ModelProto
 
@@ -66,7 +65,7 @@ def load_with_file(model: ModelSource) -> tuple[onnx.ModelProto, Path | None]:
 def _require_graph(proto: onnx.ModelProto, name: str) -> None:
     if not proto.graph.node:
         raise ModelError(f"{name}: not an ONNX model (it holds no graph)")
-    opsets = {opset.version for opset in proto.opset_import if opset.domain in _STANDARD}
+    opsets = {opset.version for opset in proto.opset_import if opset.domain in STANDARD}
     if not opsets:
         raise ModelError(f"{name}: not a usable ONNX model (it imports no ai.onnx opset)")
     if len(opsets) > 1:
@@ -113,7 +112,7 @@ def modernized(model: onnx.ModelProto) -> onnx.ModelProto:
 
     Raises `ModelError` when onnx's own converter cannot do it.
     """
-    opset = next(entry.version for entry in model.opset_import if entry.domain in _STANDARD)
+    opset = opset_of(model)
     if opset >= OLDEST_OPSET:
         return model
     from onnx import version_converter  # rarely needed
@@ -123,10 +122,9 @@ def modernized(model: onnx.ModelProto) -> onnx.ModelProto:
     try:
         converted = version_converter.convert_version(completed(copy), OLDEST_OPSET)
     except Exception as error:  # the converter raises whatever its C++ throws
-        reason = " ".join(str(error).split())[:200]
         raise ModelError(
             f"the model uses opset {opset}, and onnx cannot convert it to {OLDEST_OPSET} "
-            f"({reason}); export it again with a newer opset"
+            f"({one_line(error)}); export it again with a newer opset"
         ) from None
     _keep_coordinates(converted.graph)
     return converted
@@ -140,8 +138,9 @@ def _keep_coordinates(graph: onnx.GraphProto) -> None:
     """
     stored = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
-        if node.op_type == "Constant":
-            stored.update((node.output[0], a.t) for a in node.attribute if a.name == "value")
+        constant = stored_constant(node)
+        if constant is not None:
+            stored[node.output[0]] = constant
     for node in graph.node:
         if node.op_type == "Resize":
             known = stored.get(node.input[2])

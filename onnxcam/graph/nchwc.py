@@ -18,11 +18,11 @@ from onnx import helper, numpy_helper
 
 from onnxcam.errors import ModelError
 from onnxcam.graph.external import values
+from onnxcam.graph.protos import MICROSOFT, opset_of
 from onnxcam.graph.shapes import Facts
 from onnxcam.runtime import Runner
 
 BLOCKED = "com.microsoft.nchwc"
-_MICROSOFT = "com.microsoft"
 _BLOCKS = (8, 16)
 _ACTIVATED = ("activation", "activation_params")
 
@@ -89,7 +89,7 @@ def runtime_block() -> int:
 class _Unblocking:
     def __init__(self, model: onnx.ModelProto, block: int) -> None:
         self.model, self.block = model, block
-        self.opset = max(e.version for e in model.opset_import if e.domain in ("", "ai.onnx"))
+        self.opset = opset_of(model)
         self.stored = {tensor.name: tensor for tensor in model.graph.initializer}
         self.restored: dict[tuple[str, bool], str] = {}
         self.blocked: set[str] = set()
@@ -98,8 +98,8 @@ class _Unblocking:
         self.replace_nodes(self.standard)
         self.pad_inputs()
         domains = [entry for entry in self.model.opset_import if entry.domain != BLOCKED]
-        if not any(entry.domain == _MICROSOFT for entry in domains):
-            domains.append(helper.make_opsetid(_MICROSOFT, 1))
+        if not any(entry.domain == MICROSOFT for entry in domains):
+            domains.append(helper.make_opsetid(MICROSOFT, 1))
         del self.model.opset_import[:]
         self.model.opset_import.extend(domains)
         self.drop_unread()
@@ -147,7 +147,7 @@ class _Unblocking:
 
     def convolution(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
         fused = len(node.input) > 3 or any(a.name in _ACTIVATED for a in node.attribute)
-        made = _renamed(node, _MICROSOFT if fused else "", "FusedConv" if fused else "Conv")
+        made = _renamed(node, MICROSOFT if fused else "", "FusedConv" if fused else "Conv")
         weight = self.stored[node.input[1]]
         per_group, group = weight.dims[1], _ints(node, "group", [1])[0]
         by_input = per_group % self.block == 0 and not (group > 1 and per_group == 1)

@@ -16,6 +16,7 @@ from onnxcam.errors import damage
 from onnxcam.graph.external import detached, element_type, size_in_bytes, values
 from onnxcam.graph.load import ModelSource, load_with_file
 from onnxcam.graph.normal_form import in_normal_form
+from onnxcam.graph.protos import NUMBERS
 from onnxcam.graph.sanity import require_possible
 from onnxcam.graph.shapes import Facts
 
@@ -229,10 +230,8 @@ def constant(tensor: gs.Tensor) -> np.ndarray | None:
     for key, value in node.attrs.items():
         if key == "value":
             return np.asarray(value.values)
-        if key in ("value_int", "value_ints"):
-            return np.asarray(value, dtype=np.int64)
-        if key in ("value_float", "value_floats"):
-            return np.asarray(value, dtype=np.float32)
+        if key in NUMBERS:
+            return np.asarray(value, dtype=NUMBERS[key])
     return None
 
 

@@ -12,8 +12,8 @@ from onnx import helper
 
 from onnxcam.errors import ModelError
 from onnxcam.graph.dims import Shape
+from onnxcam.graph.protos import named, nodes_of, opset_of
 from onnxcam.graph.shapes import Facts
-from onnxcam.graph.wiring import named, nodes_of
 
 
 def aligned(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -21,7 +21,7 @@ def aligned(model: onnx.ModelProto) -> onnx.ModelProto:
 
     Raises `ModelError` where the ranks that takes are unknown, and for the `Scan` of opset 8.
     """
-    opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    opset = opset_of(model)
     if opset == 8 and any(node.op_type == "Scan" for node in nodes_of(model.graph.node)):
         raise ModelError(
             "the model uses the Scan of opset 8, which onnx cannot convert to a newer one; "

@@ -10,6 +10,7 @@ from heapq import heapify, heappop, heappush
 import onnx
 
 from onnxcam.errors import ModelError
+from onnxcam.graph.protos import bodies_of
 
 
 def in_order(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -60,12 +61,10 @@ def _sorted(waits_for: list[set[int]]) -> list[int]:
 def _read(node: onnx.NodeProto) -> list[str]:
     """What a node reads, in its bodies too, where names of their own hide those outside."""
     names = list(node.input)
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            body = attribute.g
-            own = {value.name for value in (*body.input, *body.initializer)}
-            own.update(name for inner in body.node for name in inner.output)
-            read = [name for inner in body.node for name in _read(inner)]
-            read += [output.name for output in body.output]
-            names += [name for name in read if name not in own]
+    for body in bodies_of(node):
+        own = {value.name for value in (*body.input, *body.initializer)}
+        own.update(name for inner in body.node for name in inner.output)
+        read = [name for inner in body.node for name in _read(inner)]
+        read += [output.name for output in body.output]
+        names += [name for name in read if name not in own]
     return names

@@ -15,7 +15,7 @@ from onnx import helper
 from onnxcam.errors import ModelError, one_line
 from onnxcam.graph.dims import Shape
 from onnxcam.graph.external import is_external, size_in_bytes, tensors_of
-from onnxcam.graph.wiring import named, nodes_of
+from onnxcam.graph.protos import named, nodes_of, stored_constant
 
 LARGEST_NUMBER = 2**31 - 1
 """Of the attributes that count something."""
@@ -148,8 +148,9 @@ def _require_tame_arithmetic(graph: onnx.GraphProto) -> None:
     """What onnx works out along with the shapes stays small, and traps nowhere."""
     stored = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
-        if node.op_type == "Constant" and node.output:
-            stored.update((node.output[0], a.t) for a in node.attribute if a.name == "value")
+        constant = stored_constant(node)
+        if constant is not None and node.output:
+            stored[node.output[0]] = constant
     lengths = {name: math.prod(tensor.dims) for name, tensor in stored.items()}
     lengths = {name: n for name, n in lengths.items() if n <= LARGEST_KEPT_CONSTANT}
     for node in graph.node:

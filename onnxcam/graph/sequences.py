@@ -15,6 +15,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from onnxcam.graph.protos import STANDARD, Names, attributes, names_in, opset_of, stored_constant
+
 _READERS = {"SequenceAt", "ConcatFromSequence", "OptionalGetElement"}
 
 
@@ -56,8 +58,7 @@ def without_sequences(model: onnx.ModelProto) -> onnx.ModelProto:
         return model
     result = onnx.ModelProto()
     result.CopyFrom(model)
-    opsets = {entry.domain: entry.version for entry in model.opset_import}
-    walk = _Walk(result.graph, opsets.get("", opsets.get("ai.onnx", 0)))
+    walk = _Walk(result.graph, opset_of(model))
     nodes = [new for node in model.graph.node for new in walk.replaced(node)]
     del result.graph.node[:]
     result.graph.node.extend(nodes)
@@ -72,11 +73,12 @@ class _Walk:
         self.lists: dict[str, list[Element]] = {}
         self.chunks: dict[str, Chunks] = {}
         self.values = {t.name: t for t in graph.initializer}
+        self.names = Names(names_in(graph))
 
     def replaced(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
         """What stands for a node: itself, if it reads no sequence or one that is not known."""
-        attrs = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-        if node.domain not in ("", "ai.onnx"):
+        attrs = attributes(node)
+        if node.domain not in STANDARD:
             yield node
         elif node.op_type == "ConcatFromSequence":
             yield from self._joined(node, attrs["axis"], attrs.get("new_axis", 0))
@@ -87,11 +89,9 @@ class _Walk:
             yield node
 
     def _note(self, node: onnx.NodeProto, attrs: dict[str, Any]) -> None:
-        if node.op_type == "Constant" and "value" in attrs:
-            self.values[node.output[0]] = attrs["value"]
-        elif node.op_type == "Constant" and attrs.keys() & {"value_int", "value_ints"}:
-            (numbers,) = attrs.values()
-            self.values[node.output[0]] = numpy_helper.from_array(np.array(numbers, np.int64))
+        stored = stored_constant(node)
+        if stored is not None:
+            self.values[node.output[0]] = stored
         elif node.op_type == "SplitToSequence":
             self._note_split(node, attrs.get("axis", 0), bool(attrs.get("keepdims", 1)))
         else:
@@ -146,12 +146,14 @@ class _Walk:
             return
         parts = []
         for number, element in enumerate(elements):
-            part = element if isinstance(element, str) else f"{name}/element_{number}"
+            part = (
+                element if isinstance(element, str) else self.names.free(f"{name}/element_{number}")
+            )
             if isinstance(element, Part):
                 yield self._cut(element, part)
             if stacked:
-                yield self._unsqueezed(part, f"{name}/unsqueezed_{number}", axis)
-                part = f"{name}/unsqueezed_{number}"
+                whole, part = part, self.names.free(f"{name}/unsqueezed_{number}")
+                yield self._unsqueezed(whole, part, axis)
             parts.append(part)
         yield helper.make_node("Concat", parts, [name], name=node.name, axis=axis)
 
@@ -195,6 +197,7 @@ class _Walk:
         return numpy_helper.to_array(self.values[name]) if name in self.values else None
 
     def _stored(self, name: str, value: int | list[int]) -> str:
+        name = self.names.free(name)
         array = np.array(value, dtype=np.int64)
         self.graph.initializer.append(numpy_helper.from_array(array, name))
         return name

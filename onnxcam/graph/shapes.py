@@ -21,9 +21,9 @@ from onnxcam.errors import ModelError, damage
 from onnxcam.graph.contrib_shapes import name_apart
 from onnxcam.graph.dims import Dim, Shape
 from onnxcam.graph.interpret import interpret
+from onnxcam.graph.protos import named, stored_constant
 from onnxcam.graph.sanity import LARGEST_KEPT_CONSTANT
 from onnxcam.graph.window_shapes import replace_misjudged
-from onnxcam.graph.wiring import named
 
 _LONGEST_VECTOR = 2**20
 
@@ -182,7 +182,7 @@ def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
         else:
             graph.input.append(_value_info(tensor.name, tensor))
     for node in model.graph.node:
-        weight = _constant_tensor(node)
+        weight = stored_constant(node)
         if weight is not None and _numel(weight) > LARGEST_KEPT_CONSTANT:
             graph.input.append(_value_info(node.output[0], weight))
         else:
@@ -194,12 +194,6 @@ def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
                 copy.attribute.append(onnx.helper.make_attribute("onesided", 1))
     name_apart(skeleton)
     return skeleton
-
-
-def _constant_tensor(node: onnx.NodeProto) -> onnx.TensorProto | None:
-    if node.op_type != "Constant":
-        return None
-    return next((a.t for a in node.attribute if a.name == "value"), None)
 
 
 def _numel(tensor: onnx.TensorProto) -> int:

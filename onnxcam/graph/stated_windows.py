@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from onnxcam.graph.protos import Names, names_in
 from onnxcam.graph.shapes import Facts
 from onnxcam.graph.window_shapes import is_doubtful
 
@@ -23,6 +24,7 @@ def with_stated_windows(model: onnx.ModelProto) -> onnx.ModelProto:
     tensors = Facts(model).tensors
     stated = onnx.ModelProto()
     stated.CopyFrom(model)
+    names = Names(names_in(model.graph))
     del stated.graph.node[:]
     for node in model.graph.node:
         made = stated.graph.node.add()
@@ -33,8 +35,8 @@ def with_stated_windows(model: onnx.ModelProto) -> onnx.ModelProto:
         # 0 is the dimension as it is: what only the run knows, nobody mistakes.
         dims = [0, 0, *(dim if isinstance(dim, int) else 0 for dim in info.shape[2:])]
         name = node.output[0]
-        made.output[0] = f"{name}/window"
-        size = numpy_helper.from_array(np.array(dims, np.int64), f"{name}/size")
+        made.output[0] = names.free(f"{name}/window")
+        size = numpy_helper.from_array(np.array(dims, np.int64), names.free(f"{name}/size"))
         stated.graph.initializer.append(size)
         stated.graph.node.append(helper.make_node("Reshape", [made.output[0], size.name], [name]))
     return stated

@@ -13,6 +13,8 @@ from typing import Any
 import onnx
 from onnx import helper
 
+from onnxcam.graph.protos import STANDARD, attributes
+
 _POOLINGS = ("AveragePool", "LpPool", "MaxPool")
 
 Types = Mapping[str, onnx.TypeProto]
@@ -20,13 +22,13 @@ Types = Mapping[str, onnx.TypeProto]
 
 def window_outputs(node: onnx.NodeProto, types: Types) -> dict[str, onnx.TypeProto]:
     """Types of the outputs of a pooling or transposed convolution whose inputs are known."""
-    if node.domain not in ("", "ai.onnx") or node.op_type not in (*_POOLINGS, "ConvTranspose"):
+    if node.domain not in STANDARD or node.op_type not in (*_POOLINGS, "ConvTranspose"):
         return {}
     inputs = [_dims(types.get(name)) for name in node.input[:2]]
     x = inputs[0]
     if x is None or (node.op_type == "ConvTranspose" and inputs[1] is None):
         return {}
-    attrs = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    attrs = attributes(node)
     try:
         if node.op_type == "ConvTranspose":
             w = inputs[1]
@@ -43,9 +45,9 @@ def window_outputs(node: onnx.NodeProto, types: Types) -> dict[str, onnx.TypePro
 
 def is_doubtful(node: onnx.NodeProto) -> bool:
     """Whether onnx may infer another output size than ONNX Runtime computes."""
-    if node.domain not in ("", "ai.onnx") or node.op_type not in (*_POOLINGS, "ConvTranspose"):
+    if node.domain not in STANDARD or node.op_type not in (*_POOLINGS, "ConvTranspose"):
         return False
-    attrs = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    attrs = attributes(node)
     same = attrs.get("auto_pad", b"NOTSET").startswith(b"SAME")
     kernel = attrs.get("kernel_shape")
     if kernel is None:

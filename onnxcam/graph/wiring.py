@@ -6,11 +6,10 @@ once they are in order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
 import onnx
 
 from onnxcam.errors import ModelError
+from onnxcam.graph.protos import bodies_of, named
 
 DEEPEST = 31
 """Bodies in bodies. protobuf writes messages in messages 100 deep, and a body is three of them."""
@@ -20,27 +19,6 @@ def require_wired(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model itself; raises `ModelError` naming what is made twice, or read and not made."""
     _require_wired(model.graph, [])
     return model
-
-
-def bodies_of(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
-    """The graphs that a control flow operator holds."""
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield attribute.g
-        yield from attribute.graphs
-
-
-def nodes_of(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
-    """Nodes and those of their bodies."""
-    for node in nodes:
-        yield node
-        for body in bodies_of(node):
-            yield from nodes_of(body.node)
-
-
-def named(node: onnx.NodeProto) -> str:
-    """How errors name a node."""
-    return f"node '{node.name or next(iter(node.output), '')}' ({node.op_type})"
 
 
 def _require_wired(graph: onnx.GraphProto, outside: list[set[str]]) -> None:

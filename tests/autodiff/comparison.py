@@ -130,6 +130,8 @@ class Comparison:
             except OnnxCamError as error:
                 if "does not depend differentiably" in str(error):
                     return self._zero(wrt)
+                if error.__cause__ is not None:
+                    return Finding(wrt, Kind.WRONG, f"{error.__cause__!r} inside a rule")
                 refusal = str(error)
                 continue
             found = self._compared(wrt, model, self._running(rewritten))

@@ -27,6 +27,7 @@ def model_of(nodes: str, *functions: str, opset: int = 18) -> onnx.ModelProto:
 LEAKY = "(a) => (b) { b = LeakyRelu<alpha: float = @alpha>(a) }"
 INNER = "k <alpha> (t) => (x) { y = Sin(t) x = LeakyRelu<alpha: float = @alpha>(y) }"
 OUTER = "f <alpha> (a) => (b) { t = loc.k<alpha: float = @alpha>(a) b = Mul(t, t) }"
+DEFAULTED = INNER.replace("<alpha>", "<alpha: float = 0.2>")
 BRANCHES = """
     zero = Constant<value = float {0.0}> ()
     s = ReduceSum<keepdims = 0> (x)
@@ -52,12 +53,39 @@ CALLS = {
     "nested, with defaults": (
         "t = loc.f<alpha = 0.3> (x) y = loc.f (t)",
         OUTER.replace("<alpha>", "<alpha: float = 0.6>"),
-        INNER.replace("<alpha>", "<alpha: float = 0.2>"),
+        DEFAULTED,
     ),
     "a default of the inner one": (
         "y = loc.f (x)",
         OUTER.replace("<alpha>", "").replace("<alpha: float = @alpha>", ""),
-        INNER.replace("<alpha>", "<alpha: float = 0.2>"),
+        DEFAULTED,
+    ),
+    "a default behind a reference to what is left out": ("y = loc.f (x)", OUTER, DEFAULTED),
+    "left out by one caller only": (
+        "t = loc.f<alpha = 0.5> (x) u = loc.f (t) y = loc.f (u)",
+        "f <alpha> (a) => (b) { t = loc.k<alpha: float = @alpha>(a)"
+        " b = LeakyRelu<alpha: float = @alpha>(t) }",
+        DEFAULTED,
+    ),
+    "one of two attributes left out": (
+        "t = loc.f<beta = 0.5> (x) y = loc.f<alpha = 0.3> (t)",
+        "f <alpha, beta> (a) => (b) { t = loc.k<alpha: float = @alpha>(a)"
+        " b = loc.k<alpha: float = @beta>(t) }",
+        DEFAULTED,
+    ),
+    "left out in a branch": (
+        "y = loc.f (x)",
+        "f <alpha> (a) => (b) { zero = Constant<value = float {0.0}> () s = ReduceSum<keepdims = 0>"
+        " (a) c = Greater (s, zero) b = If (c) <then_branch = then () => (u)"
+        " { u = loc.k<alpha: float = @alpha>(a) }, else_branch = else () => (v)"
+        " { v = LeakyRelu<alpha: float = @alpha>(a) }> }",
+        DEFAULTED,
+    ),
+    "a name that a variant could have": (
+        "t = loc.f (x) y = loc.f_1 (t)",
+        OUTER,
+        DEFAULTED,
+        "f_1 (a) => (b) { b = Cos(a) }",
     ),
     "names that clash": (
         "t = Exp(x) b = loc.f (t) a = Sub(b, t) y = loc.f (a)",
@@ -122,6 +150,16 @@ def test_a_function_of_another_opset_with_the_same_operators(opset: int) -> None
     np.testing.assert_allclose(session_of(plain).run(["y"], {"x": X})[0], want, rtol=1e-6)
 
 
+def test_both_names_of_the_standard_are_one() -> None:
+    model = model_of("y = loc.f (x)", "f (a) => (b) { t = Exp(a) b = Mul(t, a) }", opset=17)
+    (want,) = session_of(model).run(["y"], {"x": X})
+    model.opset_import[0].domain = "ai.onnx"
+    plain = without_functions(model)
+    assert [node.op_type for node in plain.graph.node] == ["Exp", "Mul"]
+    plain.opset_import[0].domain = ""
+    np.testing.assert_allclose(session_of(plain).run(["y"], {"x": X})[0], want, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("opset", "function"),
     [
@@ -132,6 +170,26 @@ def test_a_function_of_another_opset_with_the_same_operators(opset: int) -> None
 def test_a_function_of_another_opset_with_other_operators(opset: int, function: str) -> None:
     with pytest.raises(ModelError, match=f"imports version {opset} whereas model .* 18"):
         Network(model_of("y = loc.f (x)", function, opset=opset))
+
+
+def test_functions_of_one_name_and_several_overloads() -> None:
+    model = model_of("t = loc.f (x) y = loc.f (t)", "f (a) => (b) { b = Sin(a) }")
+    model.ir_version = 10
+    other = model.functions.add()
+    other.CopyFrom(model.functions[0])
+    other.overload = "exp"
+    other.node[0].op_type = "Exp"
+    model.graph.node[1].overload = "exp"
+    plain = without_functions(model)
+    assert [node.op_type for node in plain.graph.node] == ["Sin", "Exp"]
+    (want,) = session_of(model).run(["y"], {"x": X})
+    np.testing.assert_allclose(session_of(plain).run(["y"], {"x": X})[0], want, rtol=1e-6)
+
+
+def test_two_functions_of_one_name_are_refused() -> None:
+    model = model_of("y = loc.f (x)", *["f (a) => (b) { b = Sin(a) }"] * 2)
+    with pytest.raises(ModelError, match="has two functions 'f'"):
+        without_functions(model)
 
 
 def test_functions_that_call_each_other_are_named() -> None:

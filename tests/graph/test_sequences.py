@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.gradients import append_gradients
 from onnxcam.graph.network import Network
+from onnxcam.graph.sequences import without_sequences
 
 node = helper.make_node
 STORED = {
@@ -102,6 +103,23 @@ def test_gradient(nodes: list[onnx.NodeProto], dims: tuple[int | str, ...], opse
         step[index] = 1e-2
         want = (total(x + step) - total(x - step)) / 2e-2
         np.testing.assert_allclose(dx[index], want, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    "there", ["element_0", "element_0/start", "unsqueezed_0", "unsqueezed_0/axis"]
+)
+def test_names_that_are_there_already_are_not_taken(there: str) -> None:
+    nodes = [
+        node("Neg", ["x"], [f"a/{there}"]),
+        node("SplitToSequence", [f"a/{there}", "lengths"], ["parts"], axis=1),
+        node("SequenceErase", ["parts", "zero"], ["rest"]),
+        node("ConcatFromSequence", ["rest"], ["a"], axis=0, new_axis=1),
+    ]
+    model = model_of(nodes, 18)
+    plain = without_sequences(model)
+    x = np.random.default_rng(3).uniform(-1, 1, (2, 4, 3)).astype(np.float32)
+    want = session_of(model).run(["y"], {"x": x})[0]
+    np.testing.assert_array_equal(session_of(plain).run(["y"], {"x": x})[0], want)
 
 
 def test_a_model_without_sequences_is_left_alone() -> None:

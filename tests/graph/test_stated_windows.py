@@ -96,6 +96,18 @@ def test_what_onnx_infers_from_there_is_right() -> None:
         assert [dim.dim_value for dim in y.type.tensor_type.shape.dim] == list(p.shape), name
 
 
+@pytest.mark.parametrize("taken", ["p/window", "p/size"])
+def test_names_that_are_there_already_are_not_taken(taken: str) -> None:
+    model = model_of("last window in the padding", ["n", 2, 7, 8])
+    for each in model.graph.node:
+        for names in (each.input, each.output):
+            names[:] = [taken if name == "s" else name for name in names]
+    stated = with_stated_windows(model)
+    onnx.checker.check_model(stated)
+    (want,) = session_of(model).run(["y"], {"x": X})
+    np.testing.assert_array_equal(session_of(stated).run(["y"], {"x": X})[0], want)
+
+
 def test_indices_of_a_maximum_are_kept() -> None:
     op, attrs = DOUBTFUL["last window in the padding"]
     model = graph_model(

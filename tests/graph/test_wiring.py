@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from builders import classifier
-from onnx import helper, parser
+from onnx import parser
 
 from onnxcam.errors import ModelError
-from onnxcam.graph.wiring import named, require_wired
+from onnxcam.graph.wiring import require_wired
 
 
 def model(nodes: str) -> str:
@@ -55,9 +55,3 @@ def test_what_does_not(nodes: str, says: str) -> None:
 
 def test_a_whole_model() -> None:
     require_wired(classifier())
-
-
-def test_how_a_node_is_named() -> None:
-    assert named(helper.make_node("Relu", ["x"], ["y"])) == "node 'y' (Relu)"
-    assert named(helper.make_node("Relu", ["x"], ["y"], "first")) == "node 'first' (Relu)"
-    assert named(helper.make_node("Relu", ["x"], [])) == "node '' (Relu)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.lowering import lowering
+from onnxcam.autodiff.rules.normalization import per_channel
 from onnxcam.graph.emitter import Emitter
 
 
@@ -19,20 +20,20 @@ def batch_normalization(e: Emitter, node: gs.Node) -> list[gs.Tensor]:
     rank, epsilon = len(x.shape), node.attrs.get("epsilon", 1e-5)
     scale, bias, mean, variance = (e.cast(each, x.dtype) for each in parameters)
     if not _is_training(e, node):
-        centred = e.sub(x, _per_channel(e, mean, rank))
+        centred = e.sub(x, per_channel(e, mean, rank))
         factor = e.div(scale, e.unary("Sqrt", e.add(variance, epsilon)))
-        scaled = e.mul(centred, _per_channel(e, factor, rank))
-        return [e.add(scaled, _per_channel(e, bias, rank))]
+        scaled = e.mul(centred, per_channel(e, factor, rank))
+        return [e.add(scaled, per_channel(e, bias, rank))]
     axes = [-rank, *range(2 - rank, 0)]
     own_mean = e.reduce("ReduceMean", x, axes)
     centred = e.sub(x, own_mean)
     own_variance = e.reduce("ReduceMean", e.mul(centred, centred), axes)
     r = e.unary("Reciprocal", e.unary("Sqrt", e.add(own_variance, epsilon)))
-    scaled = e.mul(e.mul(centred, r), _per_channel(e, scale, rank))
+    scaled = e.mul(e.mul(centred, r), per_channel(e, scale, rank))
     own_mean, own_variance = e.squeeze(own_mean, axes), e.squeeze(own_variance, axes)
     kept = node.attrs.get("momentum", 0.9)
     return [
-        e.add(scaled, _per_channel(e, bias, rank)),
+        e.add(scaled, per_channel(e, bias, rank)),
         e.add(e.mul(mean, kept), e.mul(own_mean, 1 - kept)),
         e.add(e.mul(variance, kept), e.mul(own_variance, 1 - kept)),
     ]
@@ -43,8 +44,3 @@ def _is_training(e: Emitter, node: gs.Node) -> bool:
     if e.opset >= 14:
         return bool(node.attrs.get("training_mode", 0))
     return any(output.name for output in node.outputs[1:])
-
-
-def _per_channel(e: Emitter, value: gs.Tensor, rank: int) -> gs.Tensor:
-    """A (C,) tensor as (C, 1, ..., 1), to broadcast against (N, C, ...)."""
-    return e.unsqueeze(value, range(1, rank - 1))

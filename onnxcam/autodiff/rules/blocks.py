@@ -7,6 +7,7 @@ import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.cotangent import full, lead, sum_over
 from onnxcam.autodiff.registry import vjp
+from onnxcam.autodiff.rules.structure import split_axis
 from onnxcam.graph.dims import Shape
 from onnxcam.graph.emitter import Emitter
 
@@ -53,18 +54,10 @@ def tile(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
         elif dy.shape[axis] == 1:  # the same in every copy
             dy = e.mul(dy, times)
         else:
-            dy = _sum_of_copies(e, dy, axis, times, x)
+            copies, length = (times, e.ints(times)), (x.shape[axis], e.dim(x, axis))
+            apart = split_axis(e, dy, axis, copies, length)
+            dy = e.reduce("ReduceSum", apart, [axis - 1], keepdims=False)
     return dy
-
-
-def _sum_of_copies(e: Emitter, dy: gs.Tensor, axis: int, times: int, x: gs.Tensor) -> gs.Tensor:
-    rank = len(dy.shape)
-    at = axis % rank
-    dims: Shape = [*dy.shape[:at], times, x.shape[axis], *dy.shape[at + 1 :]]
-    sizes = [e.dim(dy, k - rank) for k in range(rank)]
-    sizes[at : at + 1] = [e.ints(times), e.dim(x, axis)]
-    copies = e.reshape(dy, dims, sizes)
-    return e.reduce("ReduceSum", copies, [at - rank - 1], keepdims=False)
 
 
 def _sum_of_all_copies(e: Emitter, dy: gs.Tensor, x: gs.Tensor, repeats: gs.Tensor) -> gs.Tensor:

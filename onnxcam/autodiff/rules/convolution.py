@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.cotangent import fold, full, sum_over, unfold
+from onnxcam.autodiff.cotangent import fold, full, sum_per_channel, unfold
 from onnxcam.autodiff.registry import vjp
 from onnxcam.autodiff.rules.correlation import correlation
 from onnxcam.autodiff.rules.structure import repeat, spread
@@ -79,31 +79,49 @@ def _weights(node: gs.Node) -> _Weights:
     return _Weights(w, node.attrs.get("group", 1), shape)
 
 
-def _bias(e: Emitter, node: gs.Node, dy: gs.Tensor) -> gs.Tensor:
-    y = node.outputs[0]
-    rank = len(y.shape)
-    return sum_over(e, dy, y, [-rank, *range(2 - rank, 0)], keepdims=False)
-
-
-@vjp("Conv", wrt=(0, 1, 2))
-def conv(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+@vjp("Conv", "ConvTranspose", wrt=(0, 1, 2))
+def convolution(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
+    """With respect to its input, either is the other one with the same weights."""
     x, y = node.inputs[0], node.outputs[0]
     if i == 2:
-        return _bias(e, node, dy)
-    weights = _weights(node)
+        return sum_per_channel(e, dy, y)
+    weights, transposed = _weights(node), node.op == "ConvTranspose"
     window = window_of(e, node, weights.kernel)
     if i == 1:
-        return correlation(e, x, full(e, dy, y), weights.shape, weights.group, window)
-    dy, weights = _taken_up(e, dy, weights)
+        wide, narrow = (full(e, dy, y), x) if transposed else (x, full(e, dy, y))
+        return correlation(e, wide, narrow, weights.shape, weights.group, window)
+    if not transposed:
+        dy, weights = _taken_up(e, dy, weights)
     whole = fold(e, full(e, dy, y, range(1 - len(y.shape), 0)), y)
+    back = _through_transposed if transposed else _through_plain
+    return unfold(e, back(e, whole, x, weights, window), dy, x)
+
+
+def _through_plain(
+    e: Emitter, dy: gs.Tensor, x: gs.Tensor, weights: _Weights, window: Window
+) -> gs.Tensor:
     if all(stride == 1 for stride in window.strides):
-        dx = _flipped(e, whole, x, weights, window)
-    elif weights.depthwise:
-        whole = _apart(e, whole, window)
-        dx = _flipped(e, whole, x, weights, window)
-    else:
-        dx = _transposed(e, whole, x, weights, window)
-    return unfold(e, dx, dy, x)
+        return _flipped(e, dy, x, weights, window)
+    if weights.depthwise:
+        return _flipped(e, _apart(e, dy, window), x, weights, window)
+    return _transposed(e, dy, x, weights, window)
+
+
+def _through_transposed(
+    e: Emitter, dy: gs.Tensor, x: gs.Tensor, weights: _Weights, window: Window
+) -> gs.Tensor:
+    dy, pads = with_pads(e, dy, window)
+    return e.op(
+        "Conv",
+        dy,
+        weights.tensor,
+        shape=[dy.shape[0], *x.shape[1:]],
+        kernel_shape=window.kernel,
+        strides=window.strides,
+        pads=pads,
+        dilations=window.dilations,
+        group=weights.group,
+    )
 
 
 def _taken_up(e: Emitter, dy: gs.Tensor, weights: _Weights) -> tuple[gs.Tensor, _Weights]:
@@ -201,29 +219,3 @@ def _symmetric(window: Window) -> list[int] | None:
     if window.pads is None or window.pads[0] != window.pads[1] or min(window.pads[0]) < 0:
         return None
     return window.pads[0]
-
-
-@vjp("ConvTranspose", wrt=(0, 1, 2))
-def conv_transpose(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
-    """The convolution that it is the transpose of, with the same weights."""
-    x, y = node.inputs[0], node.outputs[0]
-    if i == 2:
-        return _bias(e, node, dy)
-    weights = _weights(node)
-    window = window_of(e, node, weights.kernel)
-    if i == 1:
-        return correlation(e, full(e, dy, y), x, weights.shape, weights.group, window)
-    whole = fold(e, full(e, dy, y, range(1 - len(y.shape), 0)), y)
-    whole, pads = with_pads(e, whole, window)
-    dx = e.op(
-        "Conv",
-        whole,
-        weights.tensor,
-        shape=[whole.shape[0], *x.shape[1:]],
-        kernel_shape=window.kernel,
-        strides=window.strides,
-        pads=pads,
-        dilations=window.dilations,
-        group=weights.group,
-    )
-    return unfold(e, dx, dy, x)

@@ -8,6 +8,7 @@ import onnx_graphsurgeon as gs
 from onnxcam.autodiff.lowering import lowering
 from onnxcam.autodiff.rules.positions import positions
 from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.network import given
 
 
 @lowering("NegativeLogLikelihoodLoss", wrt=(0, 2))
@@ -37,8 +38,9 @@ def _likelihood_loss(e: Emitter, node: gs.Node, log_prob: gs.Tensor) -> gs.Tenso
         kept = e.unary("Not", e.equal(label, ignored))
         is_class = e.logical_and(is_class, kept)
     weights = e.cast(is_class, log_prob.dtype)
-    if len(node.inputs) > 2 and node.inputs[2].name:
-        weights = e.mul(weights, e.unsqueeze(node.inputs[2], range(1, 1 + spatial)))
+    weight = given(node, 2)
+    if weight is not None:
+        weights = e.mul(weights, e.unsqueeze(weight, range(1, 1 + spatial)))
     weighted = e.reduce("ReduceSum", e.mul(weights, log_prob), [-1 - spatial], keepdims=False)
     losses = e.unary("Neg", weighted)
     reduction = node.attrs.get("reduction", "mean")

@@ -7,22 +7,16 @@ from functools import reduce
 
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.cotangent import full, lead, sum_over, unbroadcast
+from onnxcam.autodiff.cotangent import full, lead, sum_per_channel, unbroadcast
 from onnxcam.autodiff.registry import vjp
 from onnxcam.autodiff.sums import stored_product
 from onnxcam.graph.dims import Shape, is_static
 from onnxcam.graph.emitter import Emitter
 
 
-def _per_channel(e: Emitter, value: gs.Tensor, rank: int) -> gs.Tensor:
+def per_channel(e: Emitter, value: gs.Tensor, rank: int) -> gs.Tensor:
     """A (C,) tensor as (C, 1, ..., 1), to broadcast against (N, C, ...)."""
     return e.unsqueeze(value, range(1, rank - 1))
-
-
-def _sum_per_channel(e: Emitter, dy: gs.Tensor, y: gs.Tensor) -> gs.Tensor:
-    """A cotangent shaped like y, (N, C, ...), summed to (C,)."""
-    rank = len(y.shape)
-    return sum_over(e, dy, y, [-rank, *range(2 - rank, 0)], keepdims=False)
 
 
 def _centred(e: Emitter, t: gs.Tensor, axes: list[int]) -> gs.Tensor:
@@ -107,11 +101,11 @@ def instance_normalization(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> 
     rank = len(x.shape)
     axes, epsilon = list(range(2 - rank, 0)), node.attrs.get("epsilon", 1e-5)
     if i == 0:
-        dxhat = e.mul(dy, _per_channel(e, scale, rank))
+        dxhat = e.mul(dy, per_channel(e, scale, rank))
         return _through_statistics(e, x, _centred(e, dxhat, axes), axes, epsilon)
     if i == 1:
         dy = e.mul(dy, _standardized(e, x, axes, epsilon)[0])
-    return _sum_per_channel(e, dy, x)
+    return sum_per_channel(e, dy, x)
 
 
 @vjp("GroupNormalization", wrt=(0, 1, 2))
@@ -125,14 +119,14 @@ def group_normalization(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.
             repeats = x.shape[1] // groups
             scale = e.expand(e.unsqueeze(scale, [1]), gs.Variable("", shape=[groups, repeats]))
             scale = e.reshape(scale, [x.shape[1]])
-        dxhat = e.mul(full(e, dy, x), _per_channel(e, scale, rank))
+        dxhat = e.mul(full(e, dy, x), per_channel(e, scale, rank))
         dxhat = _by_group(e, dxhat, groups, lead(dy, x))
         dx = _through_statistics(e, grouped, _centred(e, dxhat, [-1]), [-1], epsilon)
         return e.reshape_like(dx, x, lead(dy, x))
     if i == 1:
         xhat, _ = _standardized(e, grouped, [-1], epsilon)
         dy = e.mul(dy, e.reshape_like(xhat, x))
-    total = _sum_per_channel(e, dy, x)
+    total = sum_per_channel(e, dy, x)
     if not per_group:
         return total
     parts = e.reshape(total, [*total.shape[:-1], groups, x.shape[1] // groups])

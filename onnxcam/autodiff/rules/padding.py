@@ -12,7 +12,7 @@ from onnxcam.autodiff.rules.selection import picked_product, scatter
 from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.dims import Shape
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.network import describe
+from onnxcam.graph.network import describe, given
 
 
 @vjp("Pad", wrt=(0, 2))
@@ -45,9 +45,10 @@ def pad(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
 def _given_axes(e: Emitter, node: gs.Node) -> list[int] | None:
     """The padded axes, negative; None where only the run knows them."""
     rank = len(node.inputs[0].shape)
-    if len(node.inputs) < 4 or not node.inputs[3].name:
+    axes = given(node, 3)
+    if axes is None:
         return list(range(-rank, 0))
-    listed = e.network.value(node.inputs[3])
+    listed = e.network.value(axes)
     return None if listed is None else [int(axis) % rank - rank for axis in listed.ravel()]
 
 

@@ -16,18 +16,13 @@ import onnx_graphsurgeon as gs
 from onnx import helper
 
 from onnxcam.autodiff.lowering import Lowering, lowering
-from onnxcam.autodiff.registry import Cotangent, derivative_of, vjp
+from onnxcam.autodiff.registry import OWN, Cotangent, derivative_of, vjp
 from onnxcam.autodiff.walk import pull_back
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.network import producer
+from onnxcam.graph.network import given, producer
+from onnxcam.graph.protos import MICROSOFT
 
-_OWN_DOMAIN = "onnxcam"
 _SATURATE = "Saturate"
-
-
-def given(node: gs.Node, i: int) -> gs.Tensor | None:
-    """An optional input of a node, None where it is left out."""
-    return node.inputs[i] if i < len(node.inputs) and node.inputs[i].name else None
 
 
 def limits(dtype: np.dtype) -> tuple[float, float]:
@@ -81,7 +76,7 @@ def requantized(
     q = _scaled(e, x, scale, zero_point, None)
     low, high = limits(_type_of(zero_point))
     made = e.op(_SATURATE, q, shape=list(q.shape), low=low, high=high)
-    made.inputs[0].domain = _OWN_DOMAIN
+    made.inputs[0].domain = OWN
     return made
 
 
@@ -131,7 +126,7 @@ def _in_full(e: Emitter, parameter: gs.Tensor | None, node: gs.Node) -> gs.Tenso
 
 def without_stand_ins(nodes: Iterable[gs.Node]) -> list[gs.Node]:
     """The nodes with the `Clip` that each `Saturate` stands for."""
-    return [_as_clip(node) if node.domain == _OWN_DOMAIN else node for node in nodes]
+    return [_as_clip(node) if node.domain == OWN else node for node in nodes]
 
 
 def _as_clip(node: gs.Node) -> gs.Node:
@@ -155,14 +150,14 @@ def before_saturation(e: Emitter, q: gs.Tensor, dq: Cotangent) -> dict[str, Cota
     return pull_back(e, body, {last.inputs[0].name: dq}, sources)
 
 
-@vjp(_SATURATE, domain=_OWN_DOMAIN)
+@vjp(_SATURATE, domain=OWN)
 def saturate(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor) -> gs.Tensor:
     y = node.outputs[0]
     inside = e.logical_and(e.greater(y, node.attrs["low"]), e.less(y, node.attrs["high"]))
     return e.where(inside, dy, 0)
 
 
-for _domain in ("", "com.microsoft"):
+for _domain in ("", MICROSOFT):
 
     @lowering("DequantizeLinear", wrt=(0, 1), domain=_domain)
     def dequantize_linear(e: Emitter, node: gs.Node) -> gs.Tensor:

@@ -7,20 +7,18 @@ the scaling to nodes behind them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.lowering import lowering
-from onnxcam.autodiff.rules.quantization import along, dequantized, given, quantized, requantized
+from onnxcam.autodiff.rules.layout import channels_first, channels_first_shape, channels_last
+from onnxcam.autodiff.rules.quantization import along, dequantized, quantized, requantized
+from onnxcam.autodiff.rules.window import window_attributes
 from onnxcam.graph.dims import Shape
 from onnxcam.graph.emitter import Emitter
-
-MICROSOFT = "com.microsoft"
-
-_WINDOW = ["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"]
-_WINDOW += ["ceil_mode", "count_include_pad"]
+from onnxcam.graph.network import given
+from onnxcam.graph.protos import MICROSOFT
 
 
 def _operand(e: Emitter, node: gs.Node, i: int, axis: int | None = None) -> gs.Tensor:
@@ -38,27 +36,18 @@ def _product(e: Emitter, node: gs.Node, y: gs.Tensor, i: int) -> gs.Tensor:
     return requantized(e, y, node.inputs[i], given(node, i + 1))
 
 
-def _window(node: gs.Node) -> dict[str, Any]:
-    return {name: node.attrs[name] for name in _WINDOW if name in node.attrs}
-
-
 def _channels_first(e: Emitter, x: gs.Tensor, node: gs.Node) -> gs.Tensor:
-    if not node.attrs.get("channels_last", 0):
-        return x
-    rank = len(x.shape)
-    return e.transpose(x, [0, rank - 1, *range(1, rank - 1)])
+    return channels_first(e, x) if node.attrs.get("channels_last", 0) else x
 
 
 def _as_given(e: Emitter, y: gs.Tensor, node: gs.Node) -> gs.Tensor:
-    if not node.attrs.get("channels_last", 0):
-        return y
-    return e.transpose(y, [0, *range(2, len(y.shape)), 1])
+    return channels_last(e, y) if node.attrs.get("channels_last", 0) else y
 
 
 def _output_shape(node: gs.Node) -> Shape:
     """Shape of the node's output, channels first."""
     shape = list(node.outputs[0].shape)
-    return [shape[0], shape[-1], *shape[1:-1]] if node.attrs.get("channels_last", 0) else shape
+    return channels_first_shape(shape) if node.attrs.get("channels_last", 0) else shape
 
 
 # -- convolutions and matrix products ---------------------------------------------------------
@@ -73,7 +62,7 @@ for _domain in ("", MICROSOFT):
         if bias is not None:  # int32, in units of both scales
             unit = e.mul(e.cast(node.inputs[1], np.float32), e.cast(node.inputs[4], np.float32))
             inputs.append(e.mul(e.cast(bias, np.float32), unit))
-        y = e.op("Conv", *inputs, shape=_output_shape(node), **_window(node))
+        y = e.op("Conv", *inputs, shape=_output_shape(node), **window_attributes(node))
         return _product(e, node, _as_given(e, y, node), 6)
 
 
@@ -83,7 +72,7 @@ def conv_integer(e: Emitter, node: gs.Node) -> gs.Tensor:
         _shifted(e, node.inputs[i], given(node, i + 2), len(node.inputs[i].shape), axis)
         for i, axis in ((0, None), (1, 0))
     )
-    return e.op("Conv", x, w, shape=list(node.outputs[0].shape), **_window(node))
+    return e.op("Conv", x, w, shape=list(node.outputs[0].shape), **window_attributes(node))
 
 
 def _shifted(
@@ -204,7 +193,8 @@ def _global_average_pool(e: Emitter, node: gs.Node, x: gs.Tensor) -> gs.Tensor:
 
 def _average_pool(e: Emitter, node: gs.Node, x: gs.Tensor) -> gs.Tensor:
     x = _channels_first(e, x, node)
-    return _as_given(e, e.op("AveragePool", x, shape=_output_shape(node), **_window(node)), node)
+    y = e.op("AveragePool", x, shape=_output_shape(node), **window_attributes(node))
+    return _as_given(e, y, node)
 
 
 _unary("QLinearLeakyRelu", _leaky_relu)

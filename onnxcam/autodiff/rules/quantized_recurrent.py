@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.lowering import lowering
-from onnxcam.autodiff.rules.quantization import dequantized, given
+from onnxcam.autodiff.rules.quantization import dequantized
 from onnxcam.autodiff.rules.recurrent import recurrent
 from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.network import given
+from onnxcam.graph.protos import MICROSOFT
 
 
-@lowering("DynamicQuantizeLSTM", wrt=(0, 3, 5, 6, 7), domain="com.microsoft")
+@lowering("DynamicQuantizeLSTM", wrt=(0, 3, 5, 6, 7), domain=MICROSOFT)
 def dynamic_quantize_lstm(e: Emitter, node: gs.Node) -> Sequence[gs.Tensor | None]:
     """The LSTM of the real weights; a step's inputs are quantised inside, by scales that fit."""
     weights = [_weights(e, node, i) for i in (1, 2)]

@@ -9,7 +9,7 @@ from onnxcam.autodiff.cotangent import lead
 from onnxcam.autodiff.registry import vjp
 from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.network import describe
+from onnxcam.graph.network import describe, given
 
 
 def reduced_axes(e: Emitter, node: gs.Node) -> list[int] | None:
@@ -19,8 +19,8 @@ def reduced_axes(e: Emitter, node: gs.Node) -> list[int] | None:
     """
     rank = len(node.inputs[0].shape)
     axes = node.attrs.get("axes")
-    if axes is None and len(node.inputs) > 1 and node.inputs[1].name:
-        value = e.network.value(node.inputs[1])
+    if axes is None and (listed := given(node, 1)) is not None:
+        value = e.network.value(listed)
         if value is None:
             return None
         axes = [int(axis) for axis in value.ravel()]

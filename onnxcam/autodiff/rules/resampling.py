@@ -16,6 +16,7 @@ import onnx_graphsurgeon as gs
 from onnxcam.autodiff.cotangent import fold, full, unfold
 from onnxcam.autodiff.registry import refuse, vjp
 from onnxcam.autodiff.rules.sampling import numbers
+from onnxcam.autodiff.rules.structure import split_axis
 from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.dims import is_static
 from onnxcam.graph.emitter import Emitter
@@ -116,23 +117,14 @@ def _sum_of_repeats(e: Emitter, dy: gs.Tensor, node: gs.Node, repeats: dict[int,
         return dy
     if min(blocks) < 2 - rank:  # channels last
         for axis, n in blocks.items():
-            dy = _sum_of_blocks(e, dy, x, axis, n)
+            apart = split_axis(e, dy, axis, (x.shape[axis], e.dim(x, axis)), (n, e.ints(n)))
+            dy = e.reduce("ReduceSum", apart, [axis], keepdims=False)
         return dy
     kernel = [blocks.get(axis, 1) for axis in range(2 - rank, 0)]
     folded = fold(e, dy, y)
     shape = [x.shape[a] if a in blocks else folded.shape[a] for a in range(-rank, 0)]
     mean = e.op("AveragePool", folded, shape=shape, kernel_shape=kernel, strides=kernel)
     return unfold(e, e.mul(mean, prod(kernel)), dy, x)
-
-
-def _sum_of_blocks(e: Emitter, dy: gs.Tensor, x: gs.Tensor, axis: int, n: int) -> gs.Tensor:
-    rank = len(dy.shape)
-    at = axis % rank
-    dims = [*dy.shape[:at], x.shape[axis], n, *dy.shape[at + 1 :]]
-    sizes = [e.dim(dy, k - rank) for k in range(rank)]
-    sizes[at : at + 1] = [e.dim(x, axis), e.ints(n)]
-    apart = e.reshape(dy, dims, sizes)
-    return e.reduce("ReduceSum", apart, [at - rank], keepdims=False)
 
 
 def _map_along(e: Emitter, node: gs.Node, axis: int) -> gs.Tensor:

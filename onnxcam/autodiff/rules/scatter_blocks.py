@@ -11,6 +11,7 @@ from onnxcam.autodiff.lowering import lowering
 from onnxcam.autodiff.rules.positions import positions
 from onnxcam.graph.dims import Dim, Shape, is_static
 from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.network import given
 
 
 @lowering("GatherND", wrt=(0,))
@@ -47,8 +48,9 @@ def tensor_scatter(e: Emitter, node: gs.Node) -> gs.Tensor:
     rank = len(cache.shape)
     axis = node.attrs.get("axis", -2) % rank
     at = e.unsqueeze(positions(e, update, axis), [k for k in range(rank) if k != axis])
-    if len(node.inputs) > 2 and node.inputs[2].name:
-        first = e.cast(node.inputs[2], np.int64)
+    first = given(node, 2)
+    if first is not None:
+        first = e.cast(first, np.int64)
         at = e.add(at, e.unsqueeze(first, range(1, rank)))
     if node.attrs.get("mode", "linear") == "circular":
         at = e.op("Mod", at, e.dim(cache, axis - rank), shape=list(at.shape))

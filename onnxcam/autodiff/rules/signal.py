@@ -12,7 +12,7 @@ from onnxcam.autodiff.rules.positions import positions, scalar_dim
 from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.dims import Dim, Shape
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.network import describe
+from onnxcam.graph.network import describe, given
 
 
 @vjp("DFT")
@@ -45,9 +45,10 @@ def _axis(e: Emitter, node: gs.Node) -> int:
     rank = len(node.inputs[0].shape)
     if e.opset < 20:
         return int(node.attrs.get("axis", 1)) % rank - rank
-    if len(node.inputs) < 3 or not node.inputs[2].name:
+    axis = given(node, 2)
+    if axis is None:
         return -2
-    value = e.network.value(node.inputs[2])
+    value = e.network.value(axis)
     if value is None:
         raise UnsupportedOperatorError(
             f"{describe(node)} computes its axis at run time, which has no derivative here; "
@@ -62,9 +63,8 @@ def _conjugate(e: Emitter, t: gs.Tensor) -> gs.Tensor:
 
 def _length(e: Emitter, node: gs.Node, axis: int) -> gs.Tensor:
     """The length of the transform, a scalar."""
-    if len(node.inputs) > 1 and node.inputs[1].name:
-        return node.inputs[1]
-    return scalar_dim(e, node.inputs[0], axis)
+    length = given(node, 1)
+    return scalar_dim(e, node.inputs[0], axis) if length is None else length
 
 
 def _transform(

@@ -15,7 +15,7 @@ from onnxcam.autodiff.rules.structure import spread
 from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.dims import Shape
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.network import describe
+from onnxcam.graph.network import describe, given
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _placed(e: Emitter, dy: gs.Tensor, node: gs.Node, cut: Cut) -> gs.Tensor:
     """The same for bounds that only the run knows: the cut of the positions says which they are."""
     x, axis = node.inputs[0], cut.axis
     bounds = [_entry(e, t, cut.number) for t in node.inputs[1:3]]
-    steps = node.inputs[4] if len(node.inputs) > 4 and node.inputs[4].name else None
+    steps = given(node, 4)
     step = e.ints(1) if steps is None else _entry(e, steps, cut.number)
     every = positions(e, x, axis)
     index = e.op("Slice", every, *bounds, e.ints(0), step, shape=[dy.shape[axis]])

@@ -12,7 +12,7 @@ from onnxcam.autodiff.cotangent import OneHot, full, lead
 from onnxcam.autodiff.precision import cotangent_dtype
 from onnxcam.autodiff.registry import elementwise, vjp
 from onnxcam.graph.axes import matching_axes
-from onnxcam.graph.dims import Shape
+from onnxcam.graph.dims import Dim, Shape
 from onnxcam.graph.emitter import Emitter
 
 
@@ -110,6 +110,16 @@ def repeat(e: Emitter, x: gs.Tensor, counts: Sequence[int]) -> gs.Tensor:
         coordinate_transformation_mode="asymmetric",
         nearest_mode="floor",
     )
+
+
+def split_axis(e: Emitter, x: gs.Tensor, axis: int, *lengths: tuple[Dim, gs.Tensor]) -> gs.Tensor:
+    """A negative axis as several, the length of each given as a dimension and as a tensor."""
+    rank = len(x.shape)
+    at = axis % rank
+    dims: Shape = [*x.shape[:at], *(dim for dim, _ in lengths), *x.shape[at + 1 :]]
+    sizes = [e.dim(x, k - rank) for k in range(rank)]
+    sizes[at : at + 1] = [size for _, size in lengths]
+    return e.reshape(x, dims, sizes)
 
 
 def spread(e: Emitter, x: gs.Tensor, axis: int, step: int) -> gs.Tensor:

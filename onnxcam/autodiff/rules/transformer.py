@@ -10,6 +10,7 @@ import onnx_graphsurgeon as gs
 from onnxcam.autodiff.lowering import lowering
 from onnxcam.autodiff.rules.heads import merge_heads, split_heads
 from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.network import given
 
 
 @lowering("SwiGLU", wrt=(0, 1))
@@ -31,8 +32,8 @@ def rotary_embedding(e: Emitter, node: gs.Node) -> gs.Tensor:
     packed = len(x.shape) == 3
     if packed:
         x = split_heads(e, x, node.attrs["num_heads"])
-    if len(node.inputs) > 3 and node.inputs[3].name:
-        at = node.inputs[3]
+    at = given(node, 3)
+    if at is not None:
         shape = [*at.shape, cos.shape[-1]]
         cos, sin = (e.op("Gather", t, at, shape=shape, axis=0) for t in (cos, sin))
     cos, sin = (e.unsqueeze(t, [1]) for t in (cos, sin))

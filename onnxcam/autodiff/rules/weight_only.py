@@ -6,13 +6,13 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.lowering import lowering
-from onnxcam.autodiff.rules.quantization import given
 from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.network import describe
+from onnxcam.graph.network import describe, given
+from onnxcam.graph.protos import MICROSOFT
 
 
-@lowering("MatMulNBits", wrt=(0,), domain="com.microsoft")
+@lowering("MatMulNBits", wrt=(0,), domain=MICROSOFT)
 def matmul_nbits(e: Emitter, node: gs.Node) -> gs.Tensor:
     """A W^T + bias with W (N, K), stored as (N, blocks, bytes) with a scale a block.
 

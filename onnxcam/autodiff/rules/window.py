@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import onnx_graphsurgeon as gs
 
@@ -44,6 +44,17 @@ class Window:
         begins = [pad for pad in self.begins if isinstance(pad, int)]
         ends = [pad for pad in self.ends if isinstance(pad, int)]
         return (begins, ends) if len(begins) == len(ends) == self.rank else None
+
+
+_ATTRIBUTES = (
+    "auto_pad", "ceil_mode", "count_include_pad", "dilations", "group", "kernel_shape", "pads",
+    "strides",
+)  # fmt: skip
+
+
+def window_attributes(node: gs.Node) -> dict[str, Any]:
+    """What a node says of its window, to say of another operator."""
+    return {name: node.attrs[name] for name in _ATTRIBUTES if name in node.attrs}
 
 
 def kernel_of(node: gs.Node) -> list[int]:

@@ -12,11 +12,12 @@ import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.lowering import lowering
 from onnxcam.autodiff.registry import refuse
-from onnxcam.autodiff.rules.contrib.domain import MICROSOFT, given
 from onnxcam.autodiff.rules.heads import merge_heads, split_heads
+from onnxcam.autodiff.rules.positions import positions
 from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.network import describe
+from onnxcam.graph.network import describe, given
+from onnxcam.graph.protos import MICROSOFT
 
 _LOWEST = -1e30
 """In place of minus infinity: no weight behind the softmax, and no NaN in a row without any."""
@@ -141,15 +142,6 @@ def _scores(e: Emitter, node: gs.Node, q: gs.Tensor, k: gs.Tensor) -> gs.Tensor:
         later = e.greater(e.sub(keys, past), e.unsqueeze(queries, [-1]))
         scores = e.where(later, _LOWEST, scores)
     return scores
-
-
-def positions(e: Emitter, scores: gs.Tensor, axis: int) -> gs.Tensor:
-    """0, 1, 2, ... along an axis."""
-    length = scores.shape[axis]
-    if isinstance(length, int):
-        return e.constant(np.arange(length), np.int64)
-    zero, one = e.constant(0, np.int64), e.constant(1, np.int64)
-    return e.op("Range", zero, e.squeeze(e.dim(scores, axis), [0]), one, shape=[length])
 
 
 def _mask(e: Emitter, node: gs.Node, mask: gs.Tensor, scores: gs.Tensor) -> gs.Tensor:

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.lowering import lowering
-from onnxcam.autodiff.rules.contrib.domain import MICROSOFT, given
 from onnxcam.autodiff.rules.contrib.fused_activation import activated
+from onnxcam.autodiff.rules.layout import channels_first, channels_first_shape, channels_last
+from onnxcam.autodiff.rules.window import window_attributes
 from onnxcam.errors import UnsupportedOperatorError
-from onnxcam.graph.dims import Shape
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.network import describe
-
-_WINDOW = ("auto_pad", "ceil_mode", "dilations", "group", "kernel_shape", "pads", "strides")
-
-
-def _window(node: gs.Node) -> dict[str, Any]:
-    return {name: node.attrs[name] for name in _WINDOW if name in node.attrs}
+from onnxcam.graph.network import describe, given
+from onnxcam.graph.protos import MICROSOFT
 
 
 @lowering("FusedConv", wrt=(0, 3), domain=MICROSOFT)
 def fused_conv(e: Emitter, node: gs.Node) -> gs.Tensor:
     """activation(X * W + B + Z), Z of the result's shape."""
-    y = e.op("Conv", *_operands(node), shape=list(node.outputs[0].shape), **_window(node))
+    y = e.op("Conv", *_operands(node), shape=list(node.outputs[0].shape), **window_attributes(node))
     return _finished(e, node, y, given(node, 3))
 
 
@@ -45,30 +39,17 @@ def _finished(e: Emitter, node: gs.Node, y: gs.Tensor, z: gs.Tensor | None) -> g
 def nhwc_conv(e: Emitter, node: gs.Node) -> gs.Tensor:
     """The same with X (N, *size, C) and W (M, *kernel, C / group)."""
     x, w, *bias = _operands(node)
-    shape = _first(list(node.outputs[0].shape))
-    inputs = [_channels_first(e, x), _channels_first(e, w), *bias]
-    y = _channels_last(e, e.op("Conv", *inputs, shape=shape, **_window(node)))
+    shape = channels_first_shape(list(node.outputs[0].shape))
+    inputs = [channels_first(e, x), channels_first(e, w), *bias]
+    y = channels_last(e, e.op("Conv", *inputs, shape=shape, **window_attributes(node)))
     return _finished(e, node, y, given(node, 3))
 
 
 @lowering("NhwcMaxPool", wrt=(0,), domain=MICROSOFT)
 def nhwc_max_pool(e: Emitter, node: gs.Node) -> gs.Tensor:
-    x = _channels_first(e, node.inputs[0])
-    shape = _first(list(node.outputs[0].shape))
-    return _channels_last(e, e.op("MaxPool", x, shape=shape, **_window(node)))
-
-
-def _first(shape: Shape) -> Shape:
-    return [shape[0], shape[-1], *shape[1:-1]]
-
-
-def _channels_first(e: Emitter, x: gs.Tensor) -> gs.Tensor:
-    rank = len(x.shape)
-    return e.transpose(x, [0, rank - 1, *range(1, rank - 1)])
-
-
-def _channels_last(e: Emitter, x: gs.Tensor) -> gs.Tensor:
-    return e.transpose(x, [0, *range(2, len(x.shape)), 1])
+    x = channels_first(e, node.inputs[0])
+    shape = channels_first_shape(list(node.outputs[0].shape))
+    return channels_last(e, e.op("MaxPool", x, shape=shape, **window_attributes(node)))
 
 
 @lowering("ConvTransposeWithDynamicPads", wrt=(0,), domain=MICROSOFT)
@@ -85,7 +66,7 @@ def conv_transpose_with_dynamic_pads(e: Emitter, node: gs.Node) -> gs.Tensor:
             )
         known = [int(amount) for amount in np.ravel(value)]
     x, w, b = node.inputs[0], node.inputs[1], given(node, 3)
-    attrs = _window(node) | ({} if known is None else {"pads": known})
+    attrs = window_attributes(node) | ({} if known is None else {"pads": known})
     if "output_padding" in node.attrs:
         attrs["output_padding"] = node.attrs["output_padding"]
     inputs = [x, w] if b is None else [x, w, b]

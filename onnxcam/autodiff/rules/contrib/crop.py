@@ -6,8 +6,8 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.lowering import lowering
-from onnxcam.autodiff.rules.contrib.domain import MICROSOFT
 from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.protos import MICROSOFT
 
 
 @lowering("CropAndResize", wrt=(0,), domain=MICROSOFT)

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.registry import vjp
-from onnxcam.autodiff.rules.contrib.domain import OWN
+from onnxcam.autodiff.registry import OWN, vjp
 from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.emitter import Emitter, Operand
 

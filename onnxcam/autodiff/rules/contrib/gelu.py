@@ -5,8 +5,9 @@ from __future__ import annotations
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.lowering import lowering
-from onnxcam.autodiff.rules.contrib.domain import MICROSOFT, given
 from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.network import given
+from onnxcam.graph.protos import MICROSOFT
 
 
 def _gelu(e: Emitter, x: gs.Tensor, approximate: str = "none") -> gs.Tensor:

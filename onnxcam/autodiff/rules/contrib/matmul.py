@@ -5,10 +5,10 @@ from __future__ import annotations
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.lowering import lowering
-from onnxcam.autodiff.rules.contrib.domain import MICROSOFT
 from onnxcam.autodiff.rules.contrib.fused_activation import activated
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import describe
+from onnxcam.graph.protos import MICROSOFT
 
 
 @lowering("FusedMatMul", "TransposeMatMul", wrt=(0, 1), domain=MICROSOFT)

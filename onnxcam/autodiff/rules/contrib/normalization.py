@@ -8,8 +8,10 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.lowering import lowering
-from onnxcam.autodiff.rules.contrib.domain import MICROSOFT, given
+from onnxcam.autodiff.rules.layout import channels_first, channels_last
 from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.network import given
+from onnxcam.graph.protos import MICROSOFT
 
 _EPSILON = 1e-12
 """What these operators add to a variance where they say nothing, not the standard 1e-5."""
@@ -97,13 +99,13 @@ def group_norm(e: Emitter, node: gs.Node) -> list[gs.Tensor | None]:
     total = _total(e, [x, skip, given(node, 4)])
     rank = len(x.shape)
     last = node.attrs.get("channels_last", 1)
-    first = e.transpose(total, [0, rank - 1, *range(1, rank - 1)]) if last else total
+    first = channels_first(e, total) if last else total
     y = _by_groups(e, node, first)
     channels = list(range(1, rank - 1))
     y = e.add(e.mul(y, e.unsqueeze(gamma, channels)), e.unsqueeze(beta, channels))
     if node.attrs.get("activation", 0):
         y = e.mul(y, e.unary("Sigmoid", y))
-    return [e.transpose(y, [0, *range(2, rank), 1]) if last else y, total]
+    return [channels_last(e, y) if last else y, total]
 
 
 def _by_groups(e: Emitter, node: gs.Node, x: gs.Tensor) -> gs.Tensor:

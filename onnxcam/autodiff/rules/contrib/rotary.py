@@ -5,10 +5,10 @@ from __future__ import annotations
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.lowering import lowering
-from onnxcam.autodiff.rules.contrib.attention import positions
-from onnxcam.autodiff.rules.contrib.domain import MICROSOFT
 from onnxcam.autodiff.rules.heads import merge_heads, split_heads
+from onnxcam.autodiff.rules.positions import positions
 from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.protos import MICROSOFT
 
 
 @lowering("RotaryEmbedding", wrt=(0,), domain=MICROSOFT)

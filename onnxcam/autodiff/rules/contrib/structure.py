@@ -8,10 +8,10 @@ import onnx_graphsurgeon as gs
 from onnxcam.autodiff.cotangent import full
 from onnxcam.autodiff.lowering import lowering
 from onnxcam.autodiff.registry import refuse, vjp, zero
-from onnxcam.autodiff.rules.contrib.domain import MICROSOFT
 from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import describe
+from onnxcam.graph.protos import MICROSOFT
 
 refuse(
     "a masked value also hides those behind it in its row of the window",
