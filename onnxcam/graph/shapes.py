@@ -30,18 +30,10 @@ _LONGEST_VECTOR = 2**20
 _COMPLAINT = re.compile(r"\(op_type:(.*?), node name: (.*?)\): (?:\[\w+\] )*(.*)")
 """How onnx says at which node the inference of shapes fails."""
 
-_BATCH_SIZES = (7, 11, 12)
-_OTHER_SIZES = (
-    (224, 288, 251),
-    (256, 352, 273),
-    (320, 416, 331),
-    (192, 384, 209),
-    (160, 448, 173),
-)
-"""Two that divide by 32, as many models demand, and an odd one: an even size hides what is rounded
-up and down on the way, such as the crop after a stride."""
+_BATCH_SIZES = (7, 11)
+_OTHER_SIZES = ((224, 288), (256, 352), (320, 416), (192, 384), (160, 448))
+"""Multiples of 32, as many models demand."""
 
-_DEMANDED, _ODD = (0, 1), 2
 _CHANNELS = 3
 
 
@@ -113,16 +105,14 @@ class Facts:
     @cached_property
     def _inferred(self) -> list[dict[str, onnx.TypeProto]]:
         """What inference says under each set of sizes; one set where no size varies."""
-        sets = (*_DEMANDED, _ODD) if self._free else _DEMANDED[:1]
-        return [_infer(self._sized(i)) for i in sets]
+        sets = max(map(len, self._free.values()), default=1)
+        return [_infer(self._sized(i)) for i in range(sets)]
 
     @cached_property
-    def _tried(self) -> tuple[int, ...]:
-        """The sets of sizes that suit the model: the odd one may not."""
-        if not self._free:
-            return _DEMANDED[:1]
-        suits = _known(self._inferred[_ODD]) >= _known(self._inferred[0])
-        return (*_DEMANDED, _ODD) if suits else _DEMANDED
+    def _tried(self) -> list[int]:
+        """The sets of sizes that suit the model: the odd ones may not."""
+        known = [_known(run) for run in self._inferred]
+        return [i for i, of_it in enumerate(known) if i < 2 or of_it >= known[0]]
 
     def _sized(self, which: int) -> onnx.ModelProto:
         """The skeleton with one of the sets of input sizes."""
@@ -139,11 +129,15 @@ class Facts:
             keys = [_dim_key(value, axis) for axis in range(len(dims))]
             for dim, key in zip(dims, keys, strict=True):
                 if key is not None:
-                    dim.dim_value = self._free[key][which]
+                    sizes = self._free[key]
+                    dim.dim_value = sizes[which % len(sizes)]
         return model
 
     def _combined(self, runs: list[dict[str, onnx.TypeProto]]) -> dict[str, TensorInfo]:
-        names = {tuple(sizes[i] for i in self._tried): name for name, sizes in self._free.items()}
+        names = {
+            tuple(sizes[i % len(sizes)] for i in self._tried): name
+            for name, sizes in self._free.items()
+        }
         infos = [_infos(run) for run in runs]
         return {name: _combine([info.get(name) for info in infos], names) for name in infos[0]}
 
@@ -227,11 +221,21 @@ def _free_dims(skeleton: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
             if axis == 0:
                 free[key] = _BATCH_SIZES
             elif len(dims) == 4 and axis == (3 if _looks_channels_last(skeleton, value) else 1):
-                free[key] = (_CHANNELS,) * len(_BATCH_SIZES)
+                free[key] = (_CHANNELS,)
             else:
-                taken = sum(1 for sizes in free.values() if sizes in _OTHER_SIZES)
-                free[key] = _OTHER_SIZES[taken % len(_OTHER_SIZES)]
+                taken = sum(1 for sizes in free.values() if len(sizes) > len(_BATCH_SIZES))
+                free[key] = (*_OTHER_SIZES[taken % len(_OTHER_SIZES)], *_odd_sizes(taken))
     return free
+
+
+def _odd_sizes(taken: int) -> tuple[int, ...]:
+    """Sizes that stay odd while they are halved, four times.
+
+    An even size hides what is rounded on the way, such as the crop after a stride. These are
+    rounded up each time, down each time, and up and down in turns.
+    """
+    odd = 13 + 2 * taken
+    return 16 * odd + 1, 16 * odd - 1, 16 * odd + 5, 16 * odd - 5
 
 
 def _looks_channels_last(skeleton: onnx.ModelProto, value: onnx.ValueInfoProto) -> bool:

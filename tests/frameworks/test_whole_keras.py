@@ -15,7 +15,7 @@ TOLERANCE = 1e-4
 PICTURES = 3
 """Rounding turns a ReLU at one picture or another; a wrong rule shows at all of them."""
 
-QUICK = ["MobileNetV2, raised", "U-Net", "3-D convolutions", "LSTM over rows"]
+QUICK = ["MobileNetV2, raised", "U-Net", "U-Net of any size", "3-D convolutions", "LSTM over rows"]
 
 
 @pytest.mark.parametrize("architecture", QUICK)
