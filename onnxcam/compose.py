@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff import differentiate
+from onnxcam.autodiff import differentiate, is_straight_through
 from onnxcam.autodiff.rules.quantization import dequantized
 from onnxcam.errors import ModelError
 from onnxcam.graph.emitter import Emitter
@@ -31,7 +31,9 @@ PROFILES = ("cpu",)
 class Composition:
     """An explanation emitted behind a network, not merged yet.
 
-    `gradient` is the cotangent of the layer's tensor, `raw` the method's map (N, K, *size).
+    `gradient` is the cotangent of the layer's tensor, `raw` the method's map (N, K, *size);
+    `straight_through` says that rounding lies between layer and score, which counts as the
+    identity there.
     """
 
     emitter: Emitter
@@ -40,6 +42,7 @@ class Composition:
     targets: ClassTargets
     gradient: gs.Tensor
     raw: gs.Tensor
+    straight_through: bool
 
     def model(
         self, outputs: dict[str, gs.Tensor], metadata: dict[str, str] | None = None
@@ -76,7 +79,8 @@ def compose(network: Network, method: str, layer: LayerSpec, top: int, score: st
         )
     features, gradient = in_real_numbers(e, target.features, found[target.name])
     raw = chosen.emit(e, features, gradient)
-    return Composition(e, head, target, targets, gradient, raw)
+    rounded = is_straight_through(network, [target.name], targets.seeds)
+    return Composition(e, head, target, targets, gradient, raw, rounded)
 
 
 def in_real_numbers(
@@ -105,7 +109,8 @@ def rewrite(
     `cam`, float32 (N, K, h, w), the method's raw map at the layer's resolution, and `cam_target`,
     int64 (N, K), the classes explained; and an input `cam_class`, int64 (N, K) or (1, K), that
     may be left out: then the K = `top` best classes are explained (an entry of -1 does the same
-    for one of them). `metadata_props` records version, method, layer, score, top and profile.
+    for one of them). `metadata_props` records version, method, layer, score, top, profile, and
+    whether the gradient is exact or, through a quantised model's rounding, straight-through.
 
     `layer` is a tensor, node or framework scope name, an index into `find_layers`, or None for
     the automatic choice. Of a model over 2 GB the weights stay in their files, and the result
@@ -123,6 +128,7 @@ def rewrite(
             "onnxcam.score": score,
             "onnxcam.top": str(top),
             "onnxcam.profile": profile,
+            "onnxcam.gradient": "straight-through" if made.straight_through else "exact",
         },
     )
     return completed(rewritten)

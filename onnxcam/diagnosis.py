@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+STRAIGHT_THROUGH = (
+    "the model is quantised: behind this layer rounding counts as the identity (straight-through), "
+    "so the gradient is that of the numbers before rounding; onnxcam check says how near it is"
+)
+
 SATURATED = 1e-4
 """A probability this close to 0 or 1 has hardly any slope left."""
 

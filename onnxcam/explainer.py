@@ -12,7 +12,7 @@ import onnx
 
 from onnxcam.card import Card, LabelSpec, PreprocessSpec, find_card
 from onnxcam.compose import Composition, compose
-from onnxcam.diagnosis import diagnose, is_empty
+from onnxcam.diagnosis import STRAIGHT_THROUGH, diagnose, is_empty
 from onnxcam.errors import ExecutionError, PreprocessError, TargetError
 from onnxcam.explanation import Explanation, Target
 from onnxcam.graph.head import Head, find_head
@@ -209,7 +209,7 @@ class Explainer:
         )
         raw = outputs["cam"][0, k]
         program = self._program(outputs["cam"].shape[1])
-        warnings = []
+        warnings = [STRAIGHT_THROUGH] if program.composition.straight_through else []
         if is_empty(raw):
             warnings.append(self._why_empty(raw, feeds, target))
         return Explanation(

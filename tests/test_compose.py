@@ -113,6 +113,7 @@ def test_metadata_says_what_was_done() -> None:
         "onnxcam.score": "probability",
         "onnxcam.top": "2",
         "onnxcam.profile": "cpu",
+        "onnxcam.gradient": "exact",
     }
 
 

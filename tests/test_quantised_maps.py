@@ -24,8 +24,12 @@ def test_int8_maps_correlate_with_float_maps(variant: str, tmp_path: Path) -> No
         expected = plain.explain(image)
         found = quantised.explain(image, expected.target.index)
         assert found.raw.any()
+        assert not expected.warnings
+        assert ["straight-through" in warning for warning in found.warnings] == [True]
         alike.append(spearman(found.raw, expected.raw))
     assert np.mean(alike) >= 0.9
+    recorded = {entry.key: entry.value for entry in onnxcam.rewrite(path).metadata_props}
+    assert recorded["onnxcam.gradient"] == "straight-through"
 
 
 def test_the_rank_correlation_is_spearmans() -> None:

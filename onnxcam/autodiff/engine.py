@@ -8,7 +8,7 @@ import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff import rules  # noqa: F401  (fills the table)
 from onnxcam.autodiff.cotangent import OneHot
-from onnxcam.autodiff.registry import Cotangent
+from onnxcam.autodiff.registry import Cotangent, derivative_of
 from onnxcam.autodiff.walk import find_path, pull_back
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import Network
@@ -17,6 +17,12 @@ from onnxcam.graph.network import Network
 def path_between(network: Network, wrt: Iterable[str], of: Iterable[str]) -> list[gs.Node]:
     """Nodes through which `of` depends differentiably on `wrt` (tensor names), in file order."""
     return find_path(network.graph.nodes, wrt, of).nodes
+
+
+def is_straight_through(network: Network, wrt: Iterable[str], of: Iterable[str]) -> bool:
+    """Whether rounding lies between: then it counts as the identity (arXiv:1308.3432)."""
+    derivatives = (derivative_of(node) for node in path_between(network, wrt, of))
+    return any(derivative is not None and derivative.quantizing for derivative in derivatives)
 
 
 def differentiate(
