@@ -65,11 +65,11 @@ class Facts:
     @cached_property
     def tensors(self) -> dict[str, TensorInfo]:
         """Element type and shape of every tensor of the main graph, by name."""
-        found = self._combined([self._inferred[i] for i in self._tried])
+        found = self._combined(self._inferred)
         made = (name for node in self._skeleton.graph.node for name in node.output if name)
         if all(_is_known(found.get(name)) for name in made):
             return found
-        walked = self._combined([types for types, _ in self._walks])
+        walked = self._combined({i: types for i, (types, _) in self._walks.items()})
         return found | {k: v for k, v in walked.items() if not _is_known(found.get(k))}
 
     @cached_property
@@ -90,7 +90,7 @@ class Facts:
     @cached_property
     def values(self) -> dict[str, np.ndarray]:
         """Computed small tensors whose value does not depend on the sizes that vary."""
-        (_, first), *others = self._walks
+        (_, first), *others = self._walks.values()
         return {
             name: value
             for name, value in first.items()
@@ -98,21 +98,22 @@ class Facts:
         }
 
     @cached_property
-    def _walks(self) -> list[tuple[dict[str, onnx.TypeProto], dict[str, np.ndarray]]]:
+    def _inferred(self) -> dict[int, dict[str, onnx.TypeProto]]:
+        """What inference says under each set of sizes that suits the model."""
+        found = {i: _infer(self._sized(i)) for i in self._sets}
+        return {i: found[i] for i in _suiting(found)}
+
+    @cached_property
+    def _walks(self) -> dict[int, tuple[dict[str, onnx.TypeProto], dict[str, np.ndarray]]]:
+        """The same of the walk node by node, with the small values that it computes."""
         with damage():
-            return [interpret(self._sized(i)) for i in self._tried]
+            found = {i: interpret(self._sized(i)) for i in self._inferred}
+        return {i: found[i] for i in _suiting({i: types for i, (types, _) in found.items()})}
 
-    @cached_property
-    def _inferred(self) -> list[dict[str, onnx.TypeProto]]:
-        """What inference says under each set of sizes; one set where no size varies."""
-        sets = max(map(len, self._free.values()), default=1)
-        return [_infer(self._sized(i)) for i in range(sets)]
-
-    @cached_property
-    def _tried(self) -> list[int]:
-        """The sets of sizes that suit the model: the odd ones may not."""
-        known = [_known(run) for run in self._inferred]
-        return [i for i, of_it in enumerate(known) if i < 2 or of_it >= known[0]]
+    @property
+    def _sets(self) -> range:
+        """The sets of sizes to try: one where no size varies."""
+        return range(max(map(len, self._free.values()), default=1))
 
     def _sized(self, which: int) -> onnx.ModelProto:
         """The skeleton with one of the sets of input sizes."""
@@ -133,13 +134,18 @@ class Facts:
                     dim.dim_value = sizes[which % len(sizes)]
         return model
 
-    def _combined(self, runs: list[dict[str, onnx.TypeProto]]) -> dict[str, TensorInfo]:
+    def _combined(self, runs: dict[int, dict[str, onnx.TypeProto]]) -> dict[str, TensorInfo]:
         names = {
-            tuple(sizes[i % len(sizes)] for i in self._tried): name
-            for name, sizes in self._free.items()
+            tuple(sizes[i % len(sizes)] for i in runs): name for name, sizes in self._free.items()
         }
-        infos = [_infos(run) for run in runs]
+        infos = [_infos(run) for run in runs.values()]
         return {name: _combine([info.get(name) for info in infos], names) for name in infos[0]}
+
+
+def _suiting(runs: dict[int, dict[str, onnx.TypeProto]]) -> list[int]:
+    """The first two, and those that tell as much as the first: odd sizes do not suit all models."""
+    known = {i: _known(run) for i, run in runs.items()}
+    return [i for i, of_it in known.items() if i < len(_BATCH_SIZES) or of_it >= known[0]]
 
 
 def _infos(run: dict[str, onnx.TypeProto]) -> dict[str, TensorInfo]:

@@ -196,7 +196,7 @@ def session_of(model: onnx.ModelProto) -> onnxruntime.InferenceSession | Referen
         return ReferenceEvaluator(model)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what it refuses, it raises as well
     return onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )

@@ -150,3 +150,25 @@ def test_matching_runs_hold_equally_many_elements(x: list[int], y: list[int]) ->
         assert np.prod([x[k] for k in a]) == np.prod([y[k] for k in b])
     assert [k for a, _ in runs for k in a] == list(range(len(x)))
     assert [k for _, b in runs for k in b] == list(range(len(y)))
+
+
+def test_sizes_that_do_not_suit_a_model_are_left_out() -> None:
+    """Space to depth by Reshape takes even sizes only, and still all is known."""
+    model = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 15]>
+        g (float[1, 3, h, w] x) => (float[1, 3, p, 2, q, 2] y)
+        <int64[1] two = {2}, int64[1] three = {3}, int64[1] four = {4}, int64[2] front = {1, 3}>
+        {
+            s = Shape (x)
+            height = Slice (s, two, three)
+            width = Slice (s, three, four)
+            p2 = Div (height, two)
+            q2 = Div (width, two)
+            to = Concat <axis = 0> (front, p2, two, q2, two)
+            y = Reshape (x, to)
+        }""")
+    shape = shapes_of(model)["y"]
+    assert shape[:2] == [1, 3]
+    assert shape[3::2] == [2, 2]
+    assert isinstance(shape[2], str)
+    assert isinstance(shape[4], str)
