@@ -172,20 +172,28 @@ def layers(model: str, as_json: bool) -> None:
 @main.command()
 @JSON
 def methods(as_json: bool) -> None:
-    """List the methods, with formula and paper.
+    """List the methods: formula, what each needs of the model, its cost in forward passes.
 
     Example: onnxcam methods
     """
     from onnxcam.methods import methods as all_methods
 
-    found = [
-        {"name": m.name, "title": m.title, "formula": m.formula, "paper": m.paper}
-        for m in all_methods()
-    ]
+    found = [method.as_dict() for method in all_methods()]
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
-    _table(("name", "formula", "paper"), [(m["name"], m["formula"], m["paper"]) for m in found])
+    rows = [
+        (
+            m["name"],
+            m["formula"],
+            ", ".join(m["needs"]),
+            m["cost"],
+            "yes" if m["bakes"] else "no",
+            m["paper"],
+        )
+        for m in found
+    ]
+    _table(("name", "formula", "needs", "forwards", "bakes", "paper"), rows)
 
 
 @main.command()

@@ -12,6 +12,9 @@ import onnx
 from onnxcam.errors import ExecutionError, nearest, one_line
 from onnxcam.graph.external import detached
 
+Arrays = dict[str, np.ndarray]
+"""Values of tensors by name."""
+
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
@@ -64,7 +67,7 @@ class Runner:
             )
         self.outputs: list[str] = [output.name for output in self._session.get_outputs()]
 
-    def run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def run(self, feeds: Arrays) -> Arrays:
         """All outputs of one run, by name."""
         try:
             values = self._session.run(None, feeds)

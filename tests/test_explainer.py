@@ -190,7 +190,7 @@ def test_the_layer_is_chosen() -> None:
 
 
 def test_one_session_serves_any_number_of_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    import onnxcam.explainer as module
+    import onnxcam.programs as module
 
     made: list[object] = []
     real = module.Runner
@@ -285,7 +285,7 @@ def test_a_label_list_of_the_wrong_length_is_refused() -> None:
         Explainer(torch_like(), labels=["a", "b", "c"])
 
 
-def test_a_list_of_layers_is_refused() -> None:
-    explainer = Explainer(torch_like(), layer=["a", "b"])  # type: ignore[arg-type]
-    with pytest.raises(onnxcam.LayerError, match="one layer at a time"):
+def test_an_empty_list_of_layers_is_refused() -> None:
+    explainer = Explainer(torch_like(), layer=[])
+    with pytest.raises(onnxcam.LayerError, match="the list of layers is empty"):
         _ = explainer.layer

@@ -13,7 +13,7 @@ from onnxcam.errors import TargetError
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.head import find_head
 from onnxcam.graph.network import Network
-from onnxcam.targets import SCORES, emit_class_targets, require_classes
+from onnxcam.targets import SCORES, Classes, require_class
 
 
 def one_class(activated: bool) -> onnx.ModelProto:
@@ -65,15 +65,17 @@ def test_convolutional_scores_keep_their_trailing_axes() -> None:
 @pytest.mark.parametrize("top", [1, 3])
 def test_the_shapes_are_the_contracts(top: int, score: str) -> None:
     network = Network(gap_linear(np.eye(3), batch="n"))
-    targets = emit_class_targets(Emitter(network), find_head(network), top, score)
-    for tensor in (targets.index, targets.score, targets.probability):
+    explained = Classes.best(top, score).emit(Emitter(network))
+    for tensor in (explained.index, explained.score, explained.probability):
+        assert tensor is not None
         assert tensor.shape == ["n", top]
-    assert targets.default.tolist() == [[-1] * top]
-    assert targets.request.dtype == np.int64
+    (choice,) = explained.choices
+    assert choice.default.tolist() == [[-1] * top]
+    assert choice.variable.dtype == np.int64
 
 
-@pytest.mark.parametrize("classes", [[[3]], [[-1]], [[0, 7]]])
-def test_classes_that_do_not_exist(classes: list[list[int]]) -> None:
+@pytest.mark.parametrize("index", [3, -1, 7])
+def test_classes_that_do_not_exist(index: int) -> None:
     network = Network(gap_linear(np.eye(3)))
     with pytest.raises(TargetError, match="classes 0 to 2"):
-        require_classes(find_head(network), np.array(classes))
+        require_class(find_head(network), index)

@@ -30,10 +30,13 @@ def differentiate(
 ) -> dict[str, gs.Tensor]:
     """Emit the cotangents of the tensors `wrt`, given those of the tensors in `seeds`.
 
-    Cotangents are float32, float64 for float64 tensors (`onnxcam.autodiff.precision`); they may
-    be lazy and may have leading axes (`onnxcam.autodiff.cotangent`). Returns them by tensor name;
-    a tensor that the seeds do not depend on is left out.
+    The walk goes through the network and through what has been emitted behind it, so a seed may
+    be of an emitted tensor: a target's own arithmetic, or a gradient, which makes the second
+    derivative. Cotangents are float32, float64 for float64 tensors
+    (`onnxcam.autodiff.precision`); they may be lazy and may have leading axes
+    (`onnxcam.autodiff.cotangent`). Returns them by tensor name; a tensor that the seeds do not
+    depend on is left out.
     Raises `UnsupportedOperatorError` when an operator on the path has no derivative.
     """
-    found = pull_back(e, e.network.graph.nodes, seeds, wrt)
+    found = pull_back(e, [*e.network.graph.nodes, *e.nodes], seeds, wrt)
     return {name: dy.dense(e) if isinstance(dy, OneHot) else dy for name, dy in found.items()}

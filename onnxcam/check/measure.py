@@ -23,7 +23,7 @@ from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.merge import merge
 from onnxcam.graph.network import is_float
 from onnxcam.runtime import Runner
-from onnxcam.targets import CLASS_INPUT, emit_class_targets
+from onnxcam.targets import CLASS_INPUT, Classes
 
 _JITTER = 0.1
 _SAME_SCORE = 1e-3
@@ -114,10 +114,11 @@ def _rewritten(subject: Subject, recorded: Sequence[gs.Tensor]) -> onnx.ModelPro
         inputs.append(gs.Variable(_WEIGHTS, dtype, list(subject.score.shape)))
         seeds = {subject.score.name: inputs[0]}
     else:
-        targets = emit_class_targets(e, subject.head, 1, "logit")
-        inputs.append(targets.request)
-        defaults[targets.request.name] = targets.default
-        seeds = targets.seeds
+        explained = Classes().emit(e)
+        for choice in explained.choices:
+            inputs.append(choice.variable)
+            defaults[choice.variable.name] = choice.default
+        seeds = explained.seeds
     found = differentiate(e, seeds, [subject.start.name])
     if subject.start.name not in found:
         raise ModelError(f"'{subject.score.name}' does not depend on '{subject.start.name}'")

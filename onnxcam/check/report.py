@@ -12,8 +12,10 @@ from onnxcam.check.measure import Measured, measure
 from onnxcam.check.subject import Subject, subject_of
 from onnxcam.compose import compose
 from onnxcam.errors import ExecutionError, OnnxCamError, UnsupportedOperatorError
-from onnxcam.graph.layers import LayerSpec, rank_layers
+from onnxcam.graph.layers import rank_layers
 from onnxcam.graph.load import ModelSource
+from onnxcam.methods.gradcam import GradCAM
+from onnxcam.targets import Classes
 
 STEADIER = 3.0
 """A disagreement counts where the differences themselves are steadier by this factor."""
@@ -56,7 +58,7 @@ class Report:
 
 def check(
     model: ModelSource,
-    layer: LayerSpec = None,
+    layer: str | int | None = None,
     preprocess: PreprocessSpec = None,
     labels: LabelSpec = None,
 ) -> Report:
@@ -136,7 +138,7 @@ def _instead(subject: Subject) -> str:
         return ""
     for layer in ranked:
         try:
-            compose(subject.network, "gradcam", layer.name, 1, "logit")
+            compose(subject.network, GradCAM(), layer.name, Classes())
         except OnnxCamError:
             continue
         return f"; --layer '{layer.name}' works"

@@ -18,7 +18,7 @@ from onnxcam.card import LabelSpec, PreprocessSpec
 from onnxcam.errors import ModelError
 from onnxcam.explainer import understand
 from onnxcam.graph.head import Head, explained_tensors, find_head
-from onnxcam.graph.layers import LayerSpec, resolve_layer
+from onnxcam.graph.layers import resolve_layer
 from onnxcam.graph.load import ModelSource
 from onnxcam.graph.network import Network, is_float, operands
 from onnxcam.graph.picture import find_image_input
@@ -47,7 +47,7 @@ class Subject:
 
 
 def subject_of(
-    model: ModelSource, layer: LayerSpec, preprocess: PreprocessSpec, labels: LabelSpec
+    model: ModelSource, layer: str | int | None, preprocess: PreprocessSpec, labels: LabelSpec
 ) -> Subject:
     """Raises the errors of reading a model, and `ModelError` where nothing in it is real."""
     rng = np.random.default_rng(0)

@@ -64,6 +64,14 @@ def find_head(network: Network) -> Head:
     )
 
 
+def class_count(network: Network) -> int | None:
+    """How many classes the model tells apart; None where it gives no class scores."""
+    try:
+        return find_head(network).classes
+    except ModelError:
+        return None
+
+
 def explained_tensors(network: Network) -> list[gs.Tensor]:
     """What a heatmap can be about: the logits, or all float outputs where there are no classes.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from onnxcam.graph.plain import plain_inputs, plain_op
 from onnxcam.graph.quantized import is_real
 from onnxcam.graph.roles import follow_roles
 
-LayerSpec = str | int | None
+LayerSpec = str | int | Sequence[str | int] | None
 
 _MOVES = {
     "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Cast", "Slice",
@@ -104,13 +104,26 @@ def as_number(spec: int | str) -> int | None:
     return int(spec)
 
 
-def resolve_layer(network: Network, spec: LayerSpec) -> TargetLayer:
+def resolve_layers(network: Network, spec: LayerSpec) -> tuple[TargetLayer, ...]:
+    """One layer or several, each given as `resolve_layer` takes it; repeated ones count once.
+
+    Raises `LayerError` as that does, and for an empty list.
+    """
+    if spec is None or isinstance(spec, str | int):
+        return (resolve_layer(network, spec),)
+    found = {layer.name: layer for layer in (resolve_layer(network, one) for one in spec)}
+    if not found:
+        raise LayerError("the list of layers is empty; leave it out for the automatic choice")
+    return tuple(found.values())
+
+
+def resolve_layer(network: Network, spec: str | int | None) -> TargetLayer:
     """A layer by rank, tensor name, node name or framework scope; None is the automatic choice.
 
     Raises `LayerError` with the nearest names when there is none, or when it is not spatial.
     """
     if not isinstance(spec, str | int | None):
-        raise LayerError(f"one layer at a time, not {spec!r}; make one explainer for each")
+        raise LayerError(f"a layer is a name or a number, not {spec!r}")
     rank = as_number(0 if spec is None else spec)
     if rank is not None:
         ranked = rank_layers(network)

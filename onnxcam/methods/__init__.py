@@ -1,6 +1,7 @@
-"""How activations and gradient become a map: one small file per method."""
+"""How activations and gradient become a map: one small class per method."""
 
 from onnxcam.methods import gradcam
-from onnxcam.methods.registry import Method, find_method, methods
+from onnxcam.methods.base import Baked, Method, Searched
+from onnxcam.methods.registry import find_method, methods
 
-__all__ = ["Method", "find_method", "gradcam", "methods"]
+__all__ = ["Baked", "Method", "Searched", "find_method", "gradcam", "methods"]

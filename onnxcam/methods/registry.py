@@ -2,54 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-import onnx_graphsurgeon as gs
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar
 
 from onnxcam.errors import MethodError, nearest
-from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.features import FeatureMap
+from onnxcam.methods.base import Method
 
-Emit = Callable[[Emitter, FeatureMap, gs.Tensor], gs.Tensor]
-
-
-@dataclass(frozen=True)
-class Method:
-    """A method in closed form.
-
-    `emit(e, features, gradient)` emits the raw map (N, K, *spatial size), not normalised, from
-    the target layer's feature map and the cotangent of its tensor.
-    """
-
-    name: str
-    title: str
-    formula: str
-    paper: str
-    emit: Emit
+_METHODS: dict[str, type[Method]] = {}
+_M = TypeVar("_M", bound=type[Method])
 
 
-_METHODS: dict[str, Method] = {}
+def register(method: _M) -> _M:
+    """Put a method's class into the table under its name."""
+    _METHODS[method.name] = method
+    return method
 
 
-def method(name: str, title: str, formula: str, paper: str) -> Callable[[Emit], Emit]:
-    """Register a method under its name."""
-
-    def register(emit: Emit) -> Emit:
-        _METHODS[name] = Method(name, title, formula, paper, emit)
-        return emit
-
-    return register
-
-
-def methods() -> list[Method]:
+def methods() -> list[type[Method]]:
     """All methods, by name."""
     return [_METHODS[name] for name in sorted(_METHODS)]
 
 
-def find_method(name: str) -> Method:
-    """The method of that name; `MethodError` with the nearest names when there is none."""
-    if name not in _METHODS:
-        near = nearest(name, _METHODS)
-        raise MethodError(f"no method '{name}'{near or '; there is ' + ', '.join(_METHODS)}")
-    return _METHODS[name]
+def find_method(spec: str | Method, **parameters: Any) -> Method:
+    """A method by name with its parameters, or as it is.
+
+    Raises `MethodError` with the nearest names for a method or parameter that does not exist.
+    """
+    if isinstance(spec, Method):
+        return spec
+    if spec not in _METHODS:
+        near = nearest(spec, _METHODS)
+        raise MethodError(f"no method '{spec}'{near or '; there is ' + ', '.join(_METHODS)}")
+    kind = _METHODS[spec]
+    known: list[str] = [field.name for field in fields(kind)] if is_dataclass(kind) else []
+    for name in parameters:
+        if name not in known:
+            there = nearest(name, known) or f"; it has {', '.join(known) or 'none'}"
+            raise MethodError(f"method '{spec}' has no parameter '{name}'{there}")
+    return kind(**parameters)

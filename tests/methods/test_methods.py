@@ -17,10 +17,12 @@ def test_methods_are_sorted_and_described() -> None:
     found = methods()
     assert [m.name for m in found] == sorted(m.name for m in found)
     for m in found:
-        assert find_method(m.name) is m
+        assert type(find_method(m.name)) is m
         assert m.title
         assert m.formula
         assert m.paper
+        assert m.needs
+        assert m.cost
 
 
 @pytest.mark.parametrize(

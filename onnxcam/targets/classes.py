@@ -1,22 +1,22 @@
-"""What is being explained: the scalar whose gradient is taken.
-
-Here: the score of classes, given at run time or the model's own best.
-"""
+"""Classes: given by number or label, or the model's own best."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff import OneHot, cotangent_dtype
+from onnxcam.autodiff.registry import Cotangent
 from onnxcam.autodiff.rules.quantization import before_saturation, dequantized
 from onnxcam.errors import TargetError
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.head import Head
+from onnxcam.graph.head import Head, find_head
 from onnxcam.graph.network import is_float
 from onnxcam.graph.quantized import quantization_of
+from onnxcam.targets.base import Case, Choice, Explained
 
 CLASS_INPUT = "cam_class"
 BEST = -1
@@ -26,35 +26,78 @@ SCORES = ("logit", "probability")
 
 
 @dataclass(frozen=True)
-class ClassTargets:
-    """The emitted choice of K classes an image.
+class Classes:
+    """The scores of K classes: numbers, labels, or `BEST` for the k-th best of each picture.
 
-    `request` is the graph input `cam_class` and `default` the value that it has when left out;
-    `index`, `score` (logits) and `probability` are (N, K); `seeds` are the cotangents of the
-    explained scores, with a leading axis of K when K > 1.
+    `score` says what is differentiated, "logit" or "probability". Several pictures may have
+    classes of their own: then `wanted` holds a tuple for each of them.
     """
 
-    request: gs.Variable
-    default: np.ndarray
-    index: gs.Tensor
-    score: gs.Tensor
-    probability: gs.Tensor
-    seeds: dict[str, gs.Tensor | OneHot]
+    wanted: tuple[int | str, ...] | tuple[tuple[int | str, ...], ...] = (BEST,)
+    score: str = "logit"
+
+    @classmethod
+    def best(cls, count: int, score: str = "logit") -> Classes:
+        """The `count` best classes of each picture."""
+        return cls((BEST,) * count, score)
+
+    @property
+    def count(self) -> int:
+        """K."""
+        return len(self._rows[0])
+
+    @property
+    def structure(self) -> Hashable:
+        return (Classes, self.count, self.score)
+
+    def settled(self, case: Case) -> Classes:
+        rows = [
+            tuple(case.index_of(one) if isinstance(one, str) else int(one) for one in row)
+            for row in self._rows
+        ]
+        found = replace(self, wanted=tuple(rows))
+        head = find_head(case.network)
+        require_top(head, self.count)
+        for index in found._numbers().flat:
+            if index != BEST:
+                require_class(head, int(index))
+        return found
+
+    def emit(self, e: Emitter) -> Explained:
+        head = find_head(e.network)
+        require_top(head, self.count)
+        return emit_classes(e, head, self._numbers(), self.score)
+
+    def feeds(self) -> dict[str, np.ndarray]:
+        return {CLASS_INPUT: self._numbers()}
+
+    def alone(self, n: int, index: np.ndarray) -> Classes:
+        return replace(self, wanted=tuple(int(one) for one in index))
+
+    def label(self, k: int, index: int, names: Callable[[int], str | None]) -> str | None:
+        return names(index)
+
+    @property
+    def _rows(self) -> list[tuple[int | str, ...]]:
+        if self.wanted and isinstance(self.wanted[0], tuple):
+            return [one for one in self.wanted if isinstance(one, tuple)]
+        return [tuple(one for one in self.wanted if not isinstance(one, tuple))]
+
+    def _numbers(self) -> np.ndarray:
+        return np.array(self._rows, np.int64)
 
 
-def emit_class_targets(e: Emitter, head: Head, top: int, score: str) -> ClassTargets:
-    """Let each run choose `top` classes an image through `cam_class`, or take the best ones.
+def emit_classes(e: Emitter, head: Head, wanted: np.ndarray, score: str) -> Explained:
+    """Let each run choose K classes an image through `cam_class`; left out, `wanted`, (1, K).
 
-    `score` is "logit" or "probability": what is differentiated. Raises `TargetError` when the
-    model has fewer classes than `top`, or for another score.
+    Raises `TargetError` for an unknown score.
     """
     if score not in SCORES:
         raise TargetError(f"no score '{score}'; there are 'logit' and 'probability'")
-    require_top(head, top)
+    top = wanted.shape[1]
     unit = _unit(e, head.logits)
     logits = e.reshape(_real(e, head.logits), list(head.logits.shape[:2]))
     request = gs.Variable(CLASS_INPUT, np.dtype(np.int64), ["cam_batch", top])
-    default = np.full((1, top), BEST, dtype=np.int64)
     index = e.where(e.less(request, 0), _best(e, logits, top), request)
     index.shape = [logits.shape[0], top]
     probabilities = _probabilities(e, head, logits)
@@ -66,13 +109,12 @@ def emit_class_targets(e: Emitter, head: Head, top: int, score: str) -> ClassTar
         dense = cotangent.dense(e) if isinstance(cotangent, OneHot) else cotangent
         rank = len(dense.shape) + len(head.logits.shape) - 2
         cotangent = e.unsqueeze(dense, range(len(dense.shape), rank))
-    seeds = {head.logits.name: cotangent}
+    seeds: dict[str, Cotangent] = {head.logits.name: cotangent}
     if unit is not None:
         dense = cotangent.dense(e) if isinstance(cotangent, OneHot) else cotangent
-        seeds = before_saturation(e, head.logits, e.mul(dense, unit))
-    return ClassTargets(
-        request,
-        default,
+        seeds = dict(before_saturation(e, head.logits, e.mul(dense, unit)))
+    return Explained(
+        (Choice(request, wanted),),
         index,
         _picked(e, logits, index),
         _picked(e, probabilities, index),
@@ -131,11 +173,9 @@ def require_top(head: Head, top: int) -> None:
         raise TargetError(f"top {top} is out of range: the model has {head.classes} classes")
 
 
-def require_classes(head: Head, classes: np.ndarray) -> None:
-    """Raise `TargetError` unless all class indices exist in the model."""
-    wrong = classes[(classes < 0) | (classes >= head.classes)]
-    if wrong.size:
+def require_class(head: Head, index: int) -> None:
+    """Raise `TargetError` unless the model has a class of that number."""
+    if not 0 <= index < head.classes:
         raise TargetError(
-            f"class {int(wrong.flat[0])} does not exist; "
-            f"the model has classes 0 to {head.classes - 1}"
+            f"class {index} does not exist; the model has classes 0 to {head.classes - 1}"
         )

@@ -1,0 +1,155 @@
+"""What a target is: the scalar of an image whose gradient explains it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnxcam.autodiff.registry import Cotangent
+from onnxcam.errors import TargetError
+from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.network import Network
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A graph input through which a run chooses what is explained, and its value if left out."""
+
+    variable: gs.Variable
+    default: np.ndarray
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A target as emitted: K scalars an image, and where their gradients start.
+
+    `index` is int64 (N, K), the class, row or element explained; `score` float32 (N, K), the
+    scalars (of classes their logits, whatever is differentiated); `probability` float32 (N, K),
+    or None where the scalar has none. `seeds` are the cotangents from which the walk starts, with
+    a leading axis of K when K > 1.
+    """
+
+    choices: tuple[Choice, ...]
+    index: gs.Tensor
+    score: gs.Tensor
+    probability: gs.Tensor | None
+    seeds: dict[str, Cotangent]
+
+    @property
+    def count(self) -> int:
+        """K."""
+        return int(self.index.shape[1])
+
+
+def _no_labels(label: str) -> int:
+    raise TargetError(f"no label '{label}': the model carries no labels; give the class by number")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a target may need to know before it is emitted.
+
+    `index_of` turns a label into a class number; `answer()` runs the model on the pictures to be
+    explained, `answer(image)` on another one (a path or array): every output by name.
+    """
+
+    network: Network
+    answer: Callable[..., dict[str, np.ndarray]]
+    index_of: Callable[[str], int] = field(default=_no_labels)
+
+    def of_picture(self, n: int) -> Case:
+        """The case of the n-th picture alone."""
+
+        def answer(image: object = None) -> dict[str, np.ndarray]:
+            if image is not None:
+                return self.answer(image)
+            return {name: value[n : n + 1] for name, value in self.answer().items()}
+
+        return replace(self, answer=answer)
+
+
+class Target(Protocol):
+    """What is being explained.
+
+    A target is settled for the pictures at hand (labels become numbers, boxes rows), emitted once
+    for every `structure`, and then chooses through `feeds` in every run.
+    """
+
+    @property
+    def structure(self) -> Hashable:
+        """What the emitted nodes depend on: targets of one structure share a graph."""
+
+    def settled(self, case: Case) -> Target:
+        """The target with everything looked up that only the model or the picture knows.
+
+        Raises `TargetError` that says what the model offers.
+        """
+
+    def emit(self, e: Emitter) -> Explained:
+        """Emit the scalars; this target's own values are the defaults of its choices."""
+
+    def feeds(self) -> dict[str, np.ndarray]:
+        """Values of the choices, by name; axis 0 is 1 or the number of pictures."""
+
+    def alone(self, n: int, index: np.ndarray) -> Target:
+        """The target of the n-th picture alone, which keeps to what the model chose for it.
+
+        `index`, int64 (K,), is the picture's row of `Explained.index`: changed copies of the
+        picture are asked for just that.
+        """
+
+    def label(self, k: int, index: int, names: Callable[[int], str | None]) -> str | None:
+        """What the k-th scalar is called, given its index and the names of classes."""
+
+
+def seeds_of(e: Emitter, score: gs.Tensor) -> dict[str, Cotangent]:
+    """Where the gradients of emitted scalars (N, K) start: one for each of the K."""
+    count = int(score.shape[1])
+    ones = np.ones((1, 1)) if count == 1 else np.eye(count)[:, None, :]
+    return {score.name: e.constant(ones, np.float32)}
+
+
+@dataclass(frozen=True)
+class Several:
+    """One target a picture, all of one structure."""
+
+    each: tuple[Target, ...]
+
+    @property
+    def structure(self) -> Hashable:
+        return self.each[0].structure
+
+    def settled(self, case: Case) -> Target:
+        return self
+
+    def emit(self, e: Emitter) -> Explained:
+        return self.each[0].emit(e)
+
+    def feeds(self) -> dict[str, np.ndarray]:
+        rows = [one.feeds() for one in self.each]
+        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+    def alone(self, n: int, index: np.ndarray) -> Target:
+        return self.each[n].alone(0, index)
+
+    def label(self, k: int, index: int, names: Callable[[int], str | None]) -> str | None:
+        return self.each[0].label(k, index, names)
+
+
+def joined(targets: Sequence[Target], case: Case) -> Target:
+    """The settled targets of a batch of pictures, as one.
+
+    Raises `TargetError` where they need different graphs.
+    """
+    if all(one is targets[0] for one in targets):
+        return targets[0].settled(case)
+    each = tuple(one.settled(case.of_picture(n)) for n, one in enumerate(targets))
+    if len({one.structure for one in each}) > 1:
+        raise TargetError(
+            "the pictures of one batch have targets of different kinds; run them one by one"
+        )
+    return Several(each)
