@@ -79,7 +79,7 @@ def find_card(
         preset, why = _guess(network, image)
         chosen = PRESETS[preset]
         assumed.append(f"preprocessing '{preset}' ({why}; --preprocess says otherwise)")
-    if (image.height is None or image.width is None) and chosen.size is None:
+    if image.is_picture and None in image.size and chosen.size is None:
         size = chosen.input_size(image)
         assumed.append(f"input size {size[0]}x{size[1]} (the model leaves it open)")
     if labels is not None:

@@ -70,7 +70,15 @@ class Preprocess:
         return np.ascontiguousarray(values[None].astype(to.dtype))
 
     def input_size(self, to: ImageInput) -> tuple[int, int]:
-        """(height, width) that the model takes; `PreprocessError` where that is absurdly many."""
+        """(height, width) that the model takes.
+
+        Raises `PreprocessError` where that is absurdly many, or where it takes no pictures.
+        """
+        if not to.is_picture:
+            raise PreprocessError(
+                f"input '{to.name}' takes no picture but ({', '.join(to.layout)}) of {to.channels} "
+                f"channels; prepare an array and use Explainer.run"
+            )
         own = self.size or DEFAULT_SIZE
         height, width = to.height or own[0], to.width or own[1]
         batch = to.batch or 1

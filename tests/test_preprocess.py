@@ -24,7 +24,7 @@ def image_input(
     last: bool = False,
     dtype: Any = np.float32,
 ) -> ImageInput:
-    return ImageInput("image", last, channels, 1, height, width, np.dtype(dtype))
+    return ImageInput("image", last, channels, 1, (height, width), np.dtype(dtype))
 
 
 def plain(rows: int = 4, columns: int = 4, colour: tuple[int, ...] = RGB) -> np.ndarray:

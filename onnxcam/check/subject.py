@@ -82,12 +82,14 @@ def _fed_with_noise(
     model: ModelSource, preprocess: PreprocessSpec, labels: LabelSpec, rng: np.random.Generator
 ) -> tuple[_Picture, Network]:
     declared = find_image_input(Network(model))
+    if not declared.is_picture:
+        raise ModelError(f"input '{declared.name}' takes no pictures")
     network, image, card = understand(model, preprocess, labels)
     size = card.preprocess.input_size(image)
     noise = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
     tensor = np.repeat(card.preprocess.tensor(noise, image), image.batch or 1, axis=0)
     shape = f"{image.name} {image.layout} {network.tensors[image.name].shape}"
-    left_open = declared.height is None or declared.width is None
+    left_open = None in declared.size
     return _Picture({image.name: tensor}, shape, size if left_open else None), network
 
 
