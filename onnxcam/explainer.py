@@ -249,7 +249,7 @@ def understand(
     image = find_image_input(network)
     source = model if isinstance(model, onnx.ModelProto) else os.fspath(model)
     card = find_card(source, network, image, preprocess, labels)
-    if image.height is None or image.width is None:
+    if image.is_picture and None in image.size:
         size = card.preprocess.input_size(image)
         network = Network(with_picture_size(network.proto, image.name, image.layout, size))
         image = find_image_input(network)

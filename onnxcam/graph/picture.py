@@ -1,4 +1,4 @@
-"""Where a picture goes in: the image input and its layout. Volumes and signals count as pictures."""
+"""Where a picture goes in: the image input and its layout. Volumes and signals are pictures too."""
 
 from __future__ import annotations
 

@@ -15,11 +15,8 @@ import onnx_graphsurgeon as gs
 from onnxcam.graph.axes import matching_axes
 from onnxcam.graph.dims import Shape
 from onnxcam.graph.network import Network
-from onnxcam.graph.picture import find_image_input
+from onnxcam.graph.picture import SPATIAL, find_image_input
 from onnxcam.graph.plain import plain_inputs, plain_op
-
-SPATIAL = {3: "W", 4: "HW", 5: "DHW"}
-"""Spatial axes of a channels-first tensor, by its rank."""
 
 _CHANNELS_FIRST = {
     "Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool",
@@ -52,7 +49,7 @@ class Roles:
 def follow_roles(network: Network) -> dict[str, Roles]:
     """The roles of all tensors for which they can be told, by name."""
     picture = find_image_input(network)
-    roles = {picture.name: Roles("NHWC" if picture.channels_last else "NCHW")}
+    roles = {picture.name: Roles(picture.layout)}
     for node in network.graph.nodes:
         if not node.outputs or node.outputs[0].shape is None:
             continue
