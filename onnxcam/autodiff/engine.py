@@ -8,7 +8,7 @@ import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff import rules  # noqa: F401  (fills the table)
 from onnxcam.autodiff.cotangent import OneHot
-from onnxcam.autodiff.registry import Cotangent, derivative_of
+from onnxcam.autodiff.registry import Cotangent, Derivative, Key, derivative_of, replaced
 from onnxcam.autodiff.walk import find_path, pull_back
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import Network
@@ -26,7 +26,10 @@ def is_straight_through(network: Network, wrt: Iterable[str], of: Iterable[str])
 
 
 def differentiate(
-    e: Emitter, seeds: Mapping[str, Cotangent], wrt: Iterable[str]
+    e: Emitter,
+    seeds: Mapping[str, Cotangent],
+    wrt: Iterable[str],
+    instead: Mapping[Key, Derivative] | None = None,
 ) -> dict[str, gs.Tensor]:
     """Emit the cotangents of the tensors `wrt`, given those of the tensors in `seeds`.
 
@@ -35,8 +38,10 @@ def differentiate(
     derivative. Cotangents are float32, float64 for float64 tensors
     (`onnxcam.autodiff.precision`); they may be lazy and may have leading axes
     (`onnxcam.autodiff.cotangent`). Returns them by tensor name; a tensor that the seeds do not
-    depend on is left out.
+    depend on is left out. `instead` holds other derivatives of some (domain, operator), for
+    modified backpropagation: inside fused operators and branches as well, not inside loops.
     Raises `UnsupportedOperatorError` when an operator on the path has no derivative.
     """
-    found = pull_back(e, [*e.network.graph.nodes, *e.nodes], seeds, wrt)
+    table = replaced(instead) if instead else derivative_of
+    found = pull_back(e, [*e.network.graph.nodes, *e.nodes], seeds, wrt, table)
     return {name: dy.dense(e) if isinstance(dy, OneHot) else dy for name, dy in found.items()}

@@ -10,11 +10,11 @@ whatever no derivative reads is dropped when the nodes are merged into the model
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.registry import Cotangent, register
+from onnxcam.autodiff.registry import Cotangent, Table, derivative_of, register
 from onnxcam.autodiff.walk import pull_back
 from onnxcam.graph.emitter import Emitter
 
@@ -31,9 +31,13 @@ class Lowering:
     ignored: tuple[int, ...] = ()
     quantizing: bool = False
     kind: str = field(default="lowering", init=False)
+    table: Table = derivative_of
 
     def covers(self, i: int) -> bool:
         return self.wrt is None or i in self.wrt
+
+    def within(self, table: Table) -> Lowering:
+        return replace(self, table=table)
 
     def body(self, e: Emitter, node: gs.Node) -> list[gs.Node]:
         """What is emitted for a node, its own outputs in place of the tensors that equal them."""
@@ -50,7 +54,7 @@ class Lowering:
         body = self.body(e, node)
         seeds = {y.name: dy for y, dy in zip(node.outputs, dys, strict=True) if dy is not None}
         sources = [node.inputs[i].name for i in wanted]
-        found = pull_back(e, body, seeds, dict.fromkeys(sources))
+        found = pull_back(e, body, seeds, dict.fromkeys(sources), self.table)
         # A tensor that is read twice has one cotangent, for both.
         return [found.pop(name, None) for name in sources]
 

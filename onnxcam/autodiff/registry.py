@@ -7,9 +7,9 @@ depends on has the cotangent None; with one output, dys is a single tensor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import onnx_graphsurgeon as gs
 
@@ -52,6 +52,18 @@ class Derivative(Protocol):
         self, e: Emitter, node: gs.Node, wanted: Sequence[int], dys: Sequence[Cotangent | None]
     ) -> list[Cotangent | None]:
         """Emit the cotangents of the inputs `wanted` from those of the outputs."""
+
+
+Table: TypeAlias = Callable[[gs.Node], Derivative | None]
+"""Looks up how cotangents pass a node."""
+
+
+@runtime_checkable
+class Nested(Derivative, Protocol):
+    """A derivative that is itself a walk, over the nodes that an operator is made of."""
+
+    def within(self, table: Table) -> Derivative:
+        """The same with the derivatives of another table inside."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +158,21 @@ def refuse(reason: str, *ops: str, domain: str = "") -> None:
 def derivative_of(node: gs.Node) -> Derivative | None:
     """How cotangents pass a node, if they can."""
     return _DERIVATIVES.get(_key(node.domain, node.op))
+
+
+def replaced(instead: Mapping[Key, Derivative]) -> Table:
+    """The table with other derivatives of some (domain, operator), inside nested ones as well.
+
+    Not inside of what quantises: the clipping there is rounding's, no activation.
+    """
+
+    def table(node: gs.Node) -> Derivative | None:
+        found = instead.get(_key(node.domain, node.op)) or derivative_of(node)
+        if isinstance(found, Nested) and not found.quantizing:
+            return found.within(table)
+        return found
+
+    return table
 
 
 def is_zero(node: gs.Node) -> bool:

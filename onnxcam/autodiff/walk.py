@@ -14,7 +14,7 @@ import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.cotangent import OneHot
 from onnxcam.autodiff.precision import in_single_precision
-from onnxcam.autodiff.registry import Cotangent, derivative_of, is_zero, refusal_of
+from onnxcam.autodiff.registry import Cotangent, Table, derivative_of, is_zero, refusal_of
 from onnxcam.autodiff.sums import total
 from onnxcam.errors import OnnxCamError, UnsupportedOperatorError, one_line
 from onnxcam.graph.emitter import Emitter
@@ -32,15 +32,20 @@ class Path:
     reached: set[str]
 
 
-def find_path(nodes: Sequence[gs.Node], wrt: Iterable[str], of: Iterable[str]) -> Path:
+def find_path(
+    nodes: Sequence[gs.Node],
+    wrt: Iterable[str],
+    of: Iterable[str],
+    table: Table = derivative_of,
+) -> Path:
     """The nodes (in topological order) between the tensors `wrt` and the tensors `of`."""
     reached = set(wrt)
     forward: list[gs.Node] = []
     for node in nodes:
-        if is_zero(node) or not _wanted(node, reached):
+        if is_zero(node) or not _wanted(node, reached, table):
             continue
         forward.append(node)
-        reached.update(t.name for t in _carrying(node, reached))
+        reached.update(t.name for t in _carrying(node, reached, table))
     needed = set(of)
     path: list[gs.Node] = []
     for node in reversed(forward):
@@ -48,25 +53,25 @@ def find_path(nodes: Sequence[gs.Node], wrt: Iterable[str], of: Iterable[str]) -
             continue
         path.append(node)
         read = operands(node)
-        needed.update(read[i].name for i in _wanted(node, reached))
+        needed.update(read[i].name for i in _wanted(node, reached, table))
     return Path(path[::-1], reached & needed)
 
 
-def _wanted(node: gs.Node, reached: set[str]) -> list[int]:
+def _wanted(node: gs.Node, reached: set[str], table: Table) -> list[int]:
     """Positions of the operands that a derivative flows to."""
-    derivative = derivative_of(node)
+    derivative = table(node)
     ignored = derivative.ignored if derivative is not None else ()
     read = enumerate(operands(node))
     return [i for i, x in read if x.name in reached and i not in ignored]
 
 
-def _carrying(node: gs.Node, reached: set[str]) -> list[gs.Tensor]:
+def _carrying(node: gs.Node, reached: set[str], table: Table) -> list[gs.Tensor]:
     """The outputs of a reached node that a derivative flows through.
 
     Floats do. Integers do where they stand for real numbers: behind a quantising operator, and
     behind whatever moves such integers on.
     """
-    derivative = derivative_of(node)
+    derivative = table(node)
     outputs = [t for t in node.outputs if t.name]
     if derivative is not None and derivative.outputs is not None:
         outputs = [t for k, t in enumerate(node.outputs) if t.name and k in derivative.outputs]
@@ -76,24 +81,28 @@ def _carrying(node: gs.Node, reached: set[str]) -> list[gs.Tensor]:
 
 
 def pull_back(
-    e: Emitter, nodes: Sequence[gs.Node], seeds: Mapping[str, Cotangent], wrt: Iterable[str]
+    e: Emitter,
+    nodes: Sequence[gs.Node],
+    seeds: Mapping[str, Cotangent],
+    wrt: Iterable[str],
+    table: Table = derivative_of,
 ) -> dict[str, Cotangent]:
     """Emit the cotangents of the tensors `wrt`, given those of the tensors in `seeds`.
 
     Raises `UnsupportedOperatorError` when an operator on the path has no derivative.
     """
     sources = list(wrt)
-    path = find_path(nodes, sources, seeds)
-    require_derivatives(e, path)
+    path = find_path(nodes, sources, seeds, table)
+    require_derivatives(e, path, table)
     cotangents: dict[str, list[Cotangent]] = {name: [seed] for name, seed in seeds.items()}
     for node in reversed(path.nodes):
         dys = [_accumulated(e, cotangents, t.name) for t in node.outputs]
         if all(dy is None for dy in dys):
             continue
-        derivative = derivative_of(node)
+        derivative = table(node)
         assert derivative is not None  # require_derivatives saw to it
         read = operands(node)
-        wanted = _wanted(node, path.reached)
+        wanted = _wanted(node, path.reached, table)
         try:
             found = derivative.pull_back(e, in_single_precision(e, node, path.reached), wanted, dys)
         except OnnxCamError:
@@ -120,23 +129,23 @@ def _accumulated(e: Emitter, cotangents: dict[str, list[Cotangent]], name: str) 
     return parts[0] if parts else None
 
 
-def missing_derivatives(path: Path) -> list[gs.Node]:
+def missing_derivatives(path: Path, table: Table = derivative_of) -> list[gs.Node]:
     """The nodes of a path that have no derivative where they need one."""
 
     def has_one(node: gs.Node) -> bool:
-        derivative = derivative_of(node)
-        wanted = _wanted(node, path.reached)
+        derivative = table(node)
+        wanted = _wanted(node, path.reached, table)
         return derivative is not None and all(derivative.covers(i) for i in wanted)
 
     return [node for node in path.nodes if not has_one(node)]
 
 
-def require_derivatives(e: Emitter, path: Path) -> None:
+def require_derivatives(e: Emitter, path: Path, table: Table = derivative_of) -> None:
     """Refuse before anything is emitted, naming every operator that stands in the way.
 
     Raises `UnsupportedOperatorError`, also for a tensor on the way whose shape is unknown.
     """
-    missing = missing_derivatives(path)
+    missing = missing_derivatives(path, table)
     if missing:
         node = missing[0]
         others = sorted({n.op for n in missing} - {node.op})

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.cotangent import OneHot, full
 from onnxcam.autodiff.precision import cotangent_dtype
-from onnxcam.autodiff.registry import Cotangent, register
+from onnxcam.autodiff.registry import Cotangent, Table, derivative_of, register
 from onnxcam.autodiff.walk import pull_back
 from onnxcam.graph.body import close, enter
 from onnxcam.graph.dims import Shape
@@ -56,9 +56,13 @@ class _Branches:
     outputs = None
     ignored = ()
     quantizing = False
+    table: Table = derivative_of
 
     def covers(self, i: int) -> bool:
         return i > 0
+
+    def within(self, table: Table) -> _Branches:
+        return replace(self, table=table)
 
     def pull_back(
         self, e: Emitter, node: gs.Node, wanted: Sequence[int], dys: Sequence[Cotangent | None]
@@ -89,7 +93,8 @@ class _Branches:
     ) -> dict[str, Cotangent]:
         results = inner.network.graph.outputs
         seeds = total_seeds(inner, results, dys)
-        return pull_back(inner, inner.network.graph.nodes, seeds, [x.name for x in sources])
+        names = [x.name for x in sources]
+        return pull_back(inner, inner.network.graph.nodes, seeds, names, self.table)
 
 
 def total_seeds(
