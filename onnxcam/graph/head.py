@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import onnx_graphsurgeon as gs
 
-from onnxcam.errors import ModelError
+from onnxcam.errors import ModelError, nearest
+from onnxcam.graph.detections import find_detections
 from onnxcam.graph.network import Network, is_float, producer
 
 ACTIVATIONS = {
@@ -23,9 +24,9 @@ _DECISIONS = ("ArgMax", "TopK")
 class Head:
     """The scores that a model gives its classes.
 
-    `logits` and `probabilities` are (N, classes) tensors, axes of length 1 behind them allowed.
+    `logits` and `probabilities` are (N, units) tensors, axes of length 1 behind them allowed.
     The logits may be quantised; `probabilities` is None when the model gives bare logits. `kind`
-    is "softmax", "log_softmax", "sigmoid" (several independent classes, or one) or "logits".
+    is "softmax", "log_softmax", "sigmoid" (independent classes) or "logits".
     """
 
     logits: gs.Tensor
@@ -33,20 +34,31 @@ class Head:
     kind: str
 
     @property
-    def classes(self) -> int:
+    def units(self) -> int:
         return int(self.logits.shape[1])
 
+    @property
+    def is_binary(self) -> bool:
+        """Whether one unit with a Sigmoid decides between two classes, 0 (no) and 1 (yes)."""
+        return self.units == 1 and self.kind == "sigmoid"
 
-def find_head(network: Network) -> Head:
-    """The first output that holds class scores.
+    @property
+    def classes(self) -> int:
+        return 2 if self.is_binary else self.units
+
+
+def find_head(network: Network, output: str | None = None) -> Head:
+    """The first output that holds class scores, or the output of that name.
 
     A final Softmax, LogSoftmax or Sigmoid is stepped over, because its gradient fades where the
     model is sure; so are a final ArgMax and TopK, which have none.
     Raises `ModelError` when there is no float output, or none with a score a class.
     """
-    if not network.graph.outputs:
-        raise ModelError("the model has no outputs; export it with its scores")
-    outputs = [_before_decision(tensor) for tensor in network.graph.outputs]
+    if output is None and find_detections(network) is not None:
+        raise ModelError(
+            "the model detects boxes and gives the picture no classes; explain a box (--target box)"
+        )
+    outputs = [before_decision(tensor) for tensor in outputs_of(network, output)]
     floats = [tensor for tensor in outputs if is_float(tensor)]
     if not floats:
         made = ", ".join(f"{t.name} ({t.dtype})" for t in network.graph.outputs)
@@ -60,30 +72,25 @@ def find_head(network: Network) -> Head:
     made = ", ".join(f"{t.name} {t.shape or f'of unknown shape{network.because}'}" for t in floats)
     raise ModelError(
         f"no output holds one score a class, shape (N, classes); the model's outputs: {made}. "
-        f"onnxcam.append_gradients differentiates any of them"
+        f"targets.Value explains a number in any of them"
     )
 
 
-def class_count(network: Network) -> int | None:
-    """How many classes the model tells apart; None where it gives no class scores."""
-    try:
-        return find_head(network).classes
-    except ModelError:
-        return None
+def outputs_of(network: Network, name: str | None = None) -> list[gs.Tensor]:
+    """All outputs, or the one of that name.
 
-
-def explained_tensors(network: Network) -> list[gs.Tensor]:
-    """What a heatmap can be about: the logits, or all float outputs where there are no classes.
-
-    Raises `ModelError` when there is no float output.
+    Raises `ModelError` where there is none.
     """
-    try:
-        return [find_head(network).logits]
-    except ModelError:
-        floats = [tensor for tensor in network.graph.outputs if is_float(tensor)]
-        if not floats:
-            raise
-        return floats
+    outputs: list[gs.Tensor] = network.graph.outputs
+    if not outputs:
+        raise ModelError("the model has no outputs; export it with its scores")
+    if name is None:
+        return outputs
+    names = [tensor.name for tensor in outputs]
+    if name not in names:
+        near = nearest(name, names) or f"; there is {', '.join(names)}"
+        raise ModelError(f"no output '{name}'{near}")
+    return [outputs[names.index(name)]]
 
 
 def _is_scores(tensor: gs.Tensor) -> bool:
@@ -93,7 +100,8 @@ def _is_scores(tensor: gs.Tensor) -> bool:
     return all(dim == 1 for dim in shape[2:])
 
 
-def _before_decision(tensor: gs.Tensor) -> gs.Tensor:
+def before_decision(tensor: gs.Tensor) -> gs.Tensor:
+    """What a final ArgMax or TopK decides by, past what only shapes the decision."""
     node = producer(tensor)
     while node is not None and node.op in (*_DECISIONS, "Identity", "Cast", "Squeeze"):
         if node.op in _DECISIONS:
@@ -111,11 +119,11 @@ def _step_back(tensor: gs.Tensor) -> Head:
             probabilities = node.inputs[0]
         node = producer(node.inputs[0])
     if node is not None and node.op in ACTIVATIONS and _is_scores(node.inputs[0]):
-        return Head(_before_rounding(node.inputs[0]), probabilities, ACTIVATIONS[node.op])
-    return Head(_before_rounding(tensor), None, "logits")
+        return Head(before_rounding(node.inputs[0]), probabilities, ACTIVATIONS[node.op])
+    return Head(before_rounding(tensor), None, "logits")
 
 
-def _before_rounding(scores: gs.Tensor) -> gs.Tensor:
+def before_rounding(scores: gs.Tensor) -> gs.Tensor:
     """What a final pair of QuantizeLinear and DequantizeLinear rounds and cuts off.
 
     The best score is the one that saturates first, and then nothing would flow.

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import onnx_graphsurgeon as gs
 
 from onnxcam.errors import LayerError, ModelError, nearest
-from onnxcam.graph.features import FeatureMap, as_feature_map
-from onnxcam.graph.head import explained_tensors
+from onnxcam.graph.detections import find_detections
+from onnxcam.graph.explained import explained_tensors
+from onnxcam.graph.features import FeatureMap
 from onnxcam.graph.network import Network, operands, producer
 from onnxcam.graph.plain import plain_inputs, plain_op
 from onnxcam.graph.quantized import is_real
 from onnxcam.graph.roles import follow_roles
+from onnxcam.graph.stated_grid import (
+    Grid,
+    Layer,
+    OnGrid,
+    candidate,
+    named_feature_map,
+    on_grid,
+    shown,
+)
 
-LayerSpec = str | int | Sequence[str | int] | None
+LayerSpec = Layer
 
 _MOVES = {
     "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Cast", "Slice",
@@ -25,7 +36,12 @@ _MOVES = {
 }  # fmt: skip
 _POOLINGS = {"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LpPool"}
 _LINEAR = {"MatMul", "Gemm"}
+_CELL_BY_CELL = {
+    "Concat", "Sigmoid", "Softmax", "Exp", "Softplus", "Clip", "Mul", "Div", "Add", "Sub", "Pow",
+    "QuantizeLinear", "DequantizeLinear",
+}  # fmt: skip
 _ROUNDINGS = {"QuantizeLinear", "DequantizeLinear"}
+_RESIZINGS = {"Resize", "Upsample"}
 
 
 @dataclass(frozen=True)
@@ -62,8 +78,8 @@ class TargetLayer:
         }
 
 
-def rank_layers(network: Network) -> list[TargetLayer]:
-    """Candidate target layers, best first.
+def rank_layers(network: Network, grid: Grid | None = None) -> list[TargetLayer]:
+    """Candidate target layers, best first; `grid` says how tokens lie in the picture.
 
     The first is the automatic choice: the last feature map that every way to the score leads
     through, before pooling shrinks it; in a network that reads its class token, the input of the
@@ -72,22 +88,23 @@ def rank_layers(network: Network) -> list[TargetLayer]:
     Raises `ModelError` when nothing between picture and score is spatial.
     """
     roles = follow_roles(network)
-    path = _picture_to_score(network)
-    trunk = _trunk(path)
+    path = picture_to_score(network)
+    trunk = trunk_of(path)
     maps = {
         t.name: features
         for node in path
         for t in node.outputs
-        if is_real(t) and (features := as_feature_map(t, roles.get(t.name))) is not None
+        if is_real(t) and (features := candidate(network, t, roles.get(t.name), grid)) is not None
     }
     makers = {t.name: node for node in path for t in node.outputs}
-    explained = {tensor.name for tensor in explained_tensors(network)}
+    own = _own_maps(network)
     named = [name for name in maps if plain_op(makers[name]) not in _MOVES | _LINEAR]
-    named = [name for name in named if name not in explained]  # a picture is its own output's map
+    named = [name for name in named if name not in own]  # a picture is its own output's map
     if not named:
         raise ModelError(
             "no layer between picture and score is spatial, so there is nothing to draw a heatmap "
-            "on; name a tensor with --layer if you know better"
+            "on; if there are rows of tokens, say how they tile the picture with grid (--grid "
+            "HxW), at most one place a token"
         )
     best = _automatic(network, path, maps, [n for n in named if n in trunk] or named)
     behind = sorted(set(named) - {best}, key=lambda n: (n not in trunk, -network.position[n]))
@@ -95,6 +112,28 @@ def rank_layers(network: Network) -> list[TargetLayer]:
         _target_layer(network, index, maps[name], name in trunk)
         for index, name in enumerate([best, *behind])
     ]
+
+
+def _own_maps(network: Network) -> set[str]:
+    """Names of what is explained, of what it is another size or shape of, and in a detector of the
+    maps that are nothing but its rows, laid out cell by cell: what the last layers give, and what
+    is worked out from it."""
+    waiting = explained_tensors(network)
+    found: set[str] = set()
+    passed = _MOVES | _ROUNDINGS | _RESIZINGS
+    if find_detections(network) is not None:
+        passed = _MOVES | _CELL_BY_CELL
+    for tensor in waiting:
+        found.add(tensor.name)
+        node = producer(tensor)
+        if node is not None and (plain_op(node) in passed or _adds_bias(network, node)):
+            waiting.extend(t for t in plain_inputs(node) if t.name not in found)
+    return found
+
+
+def _adds_bias(network: Network, node: gs.Node) -> bool:
+    """Whether a node adds stored numbers to what the picture gives."""
+    return plain_op(node) == "Add" and sum(t.name in network.varying for t in node.inputs) == 1
 
 
 def as_number(spec: int | str) -> int | None:
@@ -109,37 +148,51 @@ def resolve_layers(network: Network, spec: LayerSpec) -> tuple[TargetLayer, ...]
 
     Raises `LayerError` as that does, and for an empty list.
     """
+    spec, grid = (spec.layer, spec.grid) if isinstance(spec, OnGrid) else (spec, None)
     if spec is None or isinstance(spec, str | int):
-        return (resolve_layer(network, spec),)
-    found = {layer.name: layer for layer in (resolve_layer(network, one) for one in spec)}
+        return (resolve_layer(network, spec, grid),)
+    found = {layer.name: layer for layer in (resolve_layer(network, one, grid) for one in spec)}
     if not found:
         raise LayerError("the list of layers is empty; leave it out for the automatic choice")
     return tuple(found.values())
 
 
-def resolve_layer(network: Network, spec: str | int | None) -> TargetLayer:
+def resolve_layer(
+    network: Network, spec: str | int | None, grid: Grid | None = None
+) -> TargetLayer:
     """A layer by rank, tensor name, node name or framework scope; None is the automatic choice.
 
+    `grid` is the height and width of the picture in tokens, for a layer of tokens (N, T, C).
     Raises `LayerError` with the nearest names when there is none, or when it is not spatial.
     """
     if not isinstance(spec, str | int | None):
         raise LayerError(f"a layer is a name or a number, not {spec!r}")
     rank = as_number(0 if spec is None else spec)
     if rank is not None:
-        ranked = rank_layers(network)
+        ranked = rank_layers(network, grid)
         if 0 <= rank < len(ranked):
-            return ranked[rank]
+            found = ranked[rank]
+            return found if grid is None else _on_grid(found, grid)
         if spec not in network.tensors:  # torch's older exporter numbers its tensors
             raise LayerError(f"no layer {rank}; this model has layers 0 to {len(ranked) - 1}")
     name = _tensor_named(network, str(spec))
-    features = as_feature_map(network.tensors[name], follow_roles(network).get(name))
+    features = named_feature_map(network.tensors[name], follow_roles(network).get(name), grid)
     if features is None:
         shape = network.tensors[name].shape
+        hint = ""
+        if shape is not None and len(shape) == 3:
+            hint = "; if these are tokens, say how they tile it with grid (--grid HxW)"
+            if grid is not None:
+                hint = f"; a grid of {shown(grid)} needs {math.prod(grid)} tokens"
         raise LayerError(
             f"layer '{spec}' (tensor '{name}', shape {shape}) is not a feature map of the "
-            f"picture; onnxcam layers lists those that are"
+            f"picture; onnxcam layers lists those that are{hint}"
         )
     return _target_layer(network, -1, features, False)
+
+
+def _on_grid(layer: TargetLayer, grid: Grid) -> TargetLayer:
+    return replace(layer, features=on_grid(layer.features, grid))
 
 
 def _target_layer(network: Network, index: int, features: FeatureMap, trunk: bool) -> TargetLayer:
@@ -151,7 +204,7 @@ def _target_layer(network: Network, index: int, features: FeatureMap, trunk: boo
     )
 
 
-def _picture_to_score(network: Network) -> list[gs.Node]:
+def picture_to_score(network: Network) -> list[gs.Node]:
     """Nodes between the inputs and the scores, in file order."""
     needed = {tensor.name for tensor in explained_tensors(network)}
     path: list[gs.Node] = []
@@ -164,7 +217,7 @@ def _picture_to_score(network: Network) -> list[gs.Node]:
     return path[::-1]
 
 
-def _trunk(path: list[gs.Node]) -> set[str]:
+def trunk_of(path: list[gs.Node]) -> set[str]:
     """Tensors that every way through the path leads through: nothing else is alive beside them."""
     last_use: dict[str, int] = {}
     for position, node in enumerate(path):

@@ -37,14 +37,13 @@ def addition(
     Raises `ModelError` when a new name is taken.
     """
     _require_free(e, [*outputs, *(tensor.name for tensor in inputs)])
-    named = {_named(e, tensor, name).name: tensor for name, tensor in outputs.items()}
+    named = {under_name(e, tensor, name).name: tensor for name, tensor in outputs.items()}
     nodes = needed(e.nodes, set(named))
     added = onnx.ModelProto()
     added.ir_version = max(e.network.proto.ir_version, OLDEST_IR_VERSION)
     added.graph.node.extend(node_proto(node) for node in nodes)
-    added.graph.initializer.extend(
-        OnnxExporter.export_tensor_proto(value) for value in _stored(nodes, e.network.tensors)
-    )
+    stored = emitted_constants(nodes, e.network.tensors)
+    added.graph.initializer.extend(OnnxExporter.export_tensor_proto(value) for value in stored)
     # A runtime cannot see that the batch stays, and so that shapes behind this are equal.
     resized = [node.outputs[0] for node in nodes if node.op == "Resize"]
     added.graph.value_info.extend(value_info(t, t.name) for t in resized if t.name not in named)
@@ -81,7 +80,7 @@ def _require_free(e: Emitter, names: list[str]) -> None:
             )
 
 
-def _named(e: Emitter, tensor: gs.Tensor, name: str) -> gs.Tensor:
+def under_name(e: Emitter, tensor: gs.Tensor, name: str) -> gs.Tensor:
     """A tensor of that name: an emitted one renamed, any other copied."""
     made_here = tensor.inputs and any(tensor.inputs[0] is node for node in e.nodes)
     if not made_here or not tensor.name.startswith("onnxcam/"):
@@ -90,7 +89,7 @@ def _named(e: Emitter, tensor: gs.Tensor, name: str) -> gs.Tensor:
     return tensor
 
 
-def _stored(nodes: list[gs.Node], known: Mapping[str, gs.Tensor]) -> list[gs.Constant]:
+def emitted_constants(nodes: list[gs.Node], known: Mapping[str, gs.Tensor]) -> list[gs.Constant]:
     """The emitted constants that the nodes use, each once."""
     found = {
         tensor.name: tensor

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import onnx_graphsurgeon as gs
 
 from onnxcam.graph.axes import matching_axes
-from onnxcam.graph.dims import Shape
+from onnxcam.graph.dims import Shape, is_static
 from onnxcam.graph.network import Network
 from onnxcam.graph.picture import SPATIAL, find_image_input
 from onnxcam.graph.plain import plain_inputs, plain_op
+from onnxcam.graph.slices import bounds_along
 
 _CHANNELS_FIRST = {
     "Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool",
@@ -53,6 +55,9 @@ def follow_roles(network: Network) -> dict[str, Roles]:
     for node in network.graph.nodes:
         if not node.outputs or node.outputs[0].shape is None:
             continue
+        if plain_op(node) == "Split":
+            roles.update(_split(node, roles))
+            continue
         found = _through(network, node, roles)
         if found is not None:
             roles.update({t.name: found for t in node.outputs if t.shape is not None})
@@ -83,7 +88,7 @@ def _through(network: Network, node: gs.Node, roles: dict[str, Roles]) -> Roles 
         return _concatenated(node, inputs, known, roles)
     if op in ("MatMul", "Gemm"):
         return _projected(network, inputs, known, len(shape))
-    if op in ("Split", "Pad", "Resize", "Upsample", "Expand"):
+    if op in ("Pad", "Resize", "Upsample", "Expand"):
         return known if len(known.letters) == len(shape) else None
     # Element by element: of the operands that have the output's shape, the best known one.
     alike = [t for t in inputs if t.name in roles and list(t.shape or []) == shape]
@@ -148,18 +153,38 @@ def _sliced(network: Network, node: gs.Node, known: Roles, x: Shape, y: Shape) -
     size, length = x[axis], y[axis]
     if size == length:
         return known
-    starts = node.attrs.get("starts")
-    if starts is None:
-        starts = network.value(node.inputs[1])
-    if starts is None or len(starts) != 1 or not isinstance(size, int):
+    start = bounds_along(network, node, axis, len(x)).start
+    if start is None or not isinstance(size, int) or not isinstance(length, int):
         return None
-    if not isinstance(length, int):
-        return None
-    start = int(starts[0]) % size
+    return _part(known, size, start % size, length)
+
+
+def _part(known: Roles, size: int, start: int, length: int) -> Roles:
+    """Some of a row of tokens: no row any more where they lack some of the picture's own."""
     prefix, suffix = known.prefix - start, known.suffix - (size - start - length)
     if prefix < 0 or suffix < 0:
         return replace(known, letters=known.letters.replace("T", "?"))
     return replace(known, prefix=prefix, suffix=suffix)
+
+
+def _split(node: gs.Node, roles: dict[str, Roles]) -> dict[str, Roles]:
+    """The parts keep what their axes mean; of a row of tokens, each has its own."""
+    x = node.inputs[0]
+    known = roles.get(x.name)
+    if known is None or len(known.letters) != len(x.shape):
+        return {}
+    axis = node.attrs.get("axis", 0) % len(x.shape)
+    parts = [t for t in node.outputs if t.shape is not None]
+    if known.letters[axis] != "T":
+        return {t.name: known for t in parts}
+    lengths, size = [t.shape[axis] for t in parts], x.shape[axis]
+    if len(parts) != len(node.outputs) or not is_static([size, *lengths]):
+        return {}
+    starts = accumulate(lengths, initial=0)
+    return {
+        t.name: _part(known, size, start, length)
+        for t, start, length in zip(parts, starts, lengths, strict=False)
+    }
 
 
 def _concatenated(
