@@ -1,24 +1,54 @@
 """What is being explained: the scalar whose gradient is taken."""
 
-from onnxcam.targets.base import Case, Choice, Explained, Target, joined, seeds_of
+from onnxcam.targets.base import (
+    Case,
+    Choice,
+    Explained,
+    Held,
+    Several,
+    Target,
+    Wanted,
+    joined,
+    seeds_of,
+)
+from onnxcam.targets.boxes import Box
 from onnxcam.targets.classes import (
     BEST,
     CLASS_INPUT,
     SCORES,
     Classes,
+    in_parts,
     require_class,
     require_top,
 )
+from onnxcam.targets.contrast import REST, Contrast
+from onnxcam.targets.region import Region
+from onnxcam.targets.sets import All, Present, Side
+from onnxcam.targets.similarity import Similarity
+from onnxcam.targets.value import Value
 
 __all__ = [
     "BEST",
     "CLASS_INPUT",
+    "REST",
     "SCORES",
+    "All",
+    "Box",
     "Case",
     "Choice",
     "Classes",
+    "Contrast",
     "Explained",
+    "Held",
+    "Present",
+    "Region",
+    "Several",
+    "Side",
+    "Similarity",
     "Target",
+    "Value",
+    "Wanted",
+    "in_parts",
     "joined",
     "require_class",
     "require_top",

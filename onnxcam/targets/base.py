@@ -11,6 +11,7 @@ import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.registry import Cotangent
 from onnxcam.errors import TargetError
+from onnxcam.frame import Frame
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import Network
 
@@ -30,7 +31,10 @@ class Explained:
     `index` is int64 (N, K), the class, row or element explained; `score` float32 (N, K), the
     scalars (of classes their logits, whatever is differentiated); `probability` float32 (N, K),
     or None where the scalar has none. `seeds` are the cotangents from which the walk starts, with
-    a leading axis of K when K > 1.
+    a leading axis of K when K > 1. `chosen` holds what the graph chose for itself, by the choices'
+    names: fed with that, changed copies of a picture are asked for just the same. `box`, of a
+    target that is a detection, is where it lies: float32 (N, K, 4), x1, y1, x2, y2 in the input's
+    pixels. `scalar`, float32 (N, K), is what is differentiated where that is not `score`.
     """
 
     choices: tuple[Choice, ...]
@@ -38,6 +42,9 @@ class Explained:
     score: gs.Tensor
     probability: gs.Tensor | None
     seeds: dict[str, Cotangent]
+    chosen: dict[str, gs.Tensor] = field(default_factory=dict)
+    box: gs.Tensor | None = None
+    scalar: gs.Tensor | None = None
 
     @property
     def count(self) -> int:
@@ -49,17 +56,26 @@ def _no_labels(label: str) -> int:
     raise TargetError(f"no label '{label}': the model carries no labels; give the class by number")
 
 
+def _no_pictures(target: Target) -> tuple[np.ndarray, ...]:
+    raise TargetError("this target depends on the picture, and there is none yet")
+
+
 @dataclass(frozen=True)
 class Case:
     """What a target may need to know before it is emitted.
 
     `index_of` turns a label into a class number; `answer()` runs the model on the pictures to be
     explained, `answer(image)` on another one (a path or array): every output by name.
+    `measure(target)` runs it for the scalars of another target: (index, score, probability), each
+    (N, K), the latter NaN where it has none. `frame` says where a picture lies in the model's
+    input; None where only the input is known: then its pixels are the picture's.
     """
 
     network: Network
     answer: Callable[..., dict[str, np.ndarray]]
     index_of: Callable[[str], int] = field(default=_no_labels)
+    measure: Callable[[Target], tuple[np.ndarray, ...]] = field(default=_no_pictures)
+    frame: Frame | None = None
 
     def of_picture(self, n: int) -> Case:
         """The case of the n-th picture alone."""
@@ -69,10 +85,23 @@ class Case:
                 return self.answer(image)
             return {name: value[n : n + 1] for name, value in self.answer().items()}
 
-        return replace(self, answer=answer)
+        def measure(target: Target) -> tuple[np.ndarray, ...]:
+            return tuple(value[n : n + 1] for value in self.measure(target))
+
+        return replace(self, answer=answer, measure=measure)
 
 
-class Target(Protocol):
+class Wanted(Protocol):
+    """What somebody wants explained: a target, or what becomes one for the pictures at hand."""
+
+    def settled(self, case: Case) -> Target:
+        """The target with everything looked up that only the model or the picture knows.
+
+        Raises `TargetError` that says what the model offers.
+        """
+
+
+class Target(Wanted, Protocol):
     """What is being explained.
 
     A target is settled for the pictures at hand (labels become numbers, boxes rows), emitted once
@@ -82,12 +111,6 @@ class Target(Protocol):
     @property
     def structure(self) -> Hashable:
         """What the emitted nodes depend on: targets of one structure share a graph."""
-
-    def settled(self, case: Case) -> Target:
-        """The target with everything looked up that only the model or the picture knows.
-
-        Raises `TargetError` that says what the model offers.
-        """
 
     def emit(self, e: Emitter) -> Explained:
         """Emit the scalars; this target's own values are the defaults of its choices."""
@@ -104,6 +127,9 @@ class Target(Protocol):
 
     def label(self, k: int, index: int, names: Callable[[int], str | None]) -> str | None:
         """What the k-th scalar is called, given its index and the names of classes."""
+
+    def key(self, k: int, index: int) -> str:
+        """What the k-th scalar is called in the names of files: a class's number, say."""
 
 
 def seeds_of(e: Emitter, score: gs.Tensor) -> dict[str, Cotangent]:
@@ -139,8 +165,42 @@ class Several:
     def label(self, k: int, index: int, names: Callable[[int], str | None]) -> str | None:
         return self.each[0].label(k, index, names)
 
+    def key(self, k: int, index: int) -> str:
+        return self.each[0].key(k, index)
 
-def joined(targets: Sequence[Target], case: Case) -> Target:
+
+@dataclass(frozen=True)
+class Held:
+    """A target that keeps to what the graph chose for it before, by the choices' names."""
+
+    target: Target
+    chosen: dict[str, np.ndarray]
+
+    @property
+    def structure(self) -> Hashable:
+        return self.target.structure
+
+    def settled(self, case: Case) -> Target:
+        return self
+
+    def emit(self, e: Emitter) -> Explained:
+        return self.target.emit(e)
+
+    def feeds(self) -> dict[str, np.ndarray]:
+        return self.target.feeds() | self.chosen
+
+    def alone(self, n: int, index: np.ndarray) -> Target:
+        chosen = {name: value[n : n + 1] for name, value in self.chosen.items()}
+        return Held(self.target.alone(n, index), chosen)
+
+    def label(self, k: int, index: int, names: Callable[[int], str | None]) -> str | None:
+        return self.target.label(k, index, names)
+
+    def key(self, k: int, index: int) -> str:
+        return self.target.key(k, index)
+
+
+def joined(targets: Sequence[Wanted], case: Case) -> Target:
     """The settled targets of a batch of pictures, as one.
 
     Raises `TargetError` where they need different graphs.

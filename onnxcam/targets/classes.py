@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,13 +10,11 @@ import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff import OneHot, cotangent_dtype
 from onnxcam.autodiff.registry import Cotangent
-from onnxcam.autodiff.rules.quantization import before_saturation, dequantized
 from onnxcam.errors import TargetError
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.head import Head, find_head
-from onnxcam.graph.network import is_float
-from onnxcam.graph.quantized import quantization_of
-from onnxcam.targets.base import Case, Choice, Explained
+from onnxcam.graph.head import Head
+from onnxcam.targets.base import Case, Choice, Explained, Target, Wanted
+from onnxcam.targets.scores import Scores, head_of, picked
 
 CLASS_INPUT = "cam_class"
 BEST = -1
@@ -30,16 +28,23 @@ class Classes:
     """The scores of K classes: numbers, labels, or `BEST` for the k-th best of each picture.
 
     `score` says what is differentiated, "logit" or "probability". Several pictures may have
-    classes of their own: then `wanted` holds a tuple for each of them.
+    classes of their own: then `wanted` holds a tuple for each of them. `output` names the output
+    that holds the classes, where it is not the first that does. `independent` says that bare
+    scores are those of a Sigmoid each, not of one Softmax.
+
+    One unit with a Sigmoid has two classes, 0 (no) and 1 (yes), with the logits -z and z and the
+    probabilities 1 - p and p.
     """
 
     wanted: tuple[int | str, ...] | tuple[tuple[int | str, ...], ...] = (BEST,)
     score: str = "logit"
+    output: str | None = None
+    independent: bool = False
 
     @classmethod
-    def best(cls, count: int, score: str = "logit") -> Classes:
+    def best(cls, count: int, score: str = "logit", output: str | None = None) -> Classes:
         """The `count` best classes of each picture."""
-        return cls((BEST,) * count, score)
+        return cls((BEST,) * count, score, output)
 
     @property
     def count(self) -> int:
@@ -48,7 +53,7 @@ class Classes:
 
     @property
     def structure(self) -> Hashable:
-        return (Classes, self.count, self.score)
+        return (Classes, self.count, self.score, self.output, self.independent)
 
     def settled(self, case: Case) -> Classes:
         rows = [
@@ -56,7 +61,7 @@ class Classes:
             for row in self._rows
         ]
         found = replace(self, wanted=tuple(rows))
-        head = find_head(case.network)
+        head = head_of(case.network, self.output, self.independent)
         require_top(head, self.count)
         for index in found._numbers().flat:
             if index != BEST:
@@ -64,9 +69,25 @@ class Classes:
         return found
 
     def emit(self, e: Emitter) -> Explained:
-        head = find_head(e.network)
+        if self.score not in SCORES:
+            raise TargetError(f"no score '{self.score}'; there are 'logit' and 'probability'")
+        head = head_of(e.network, self.output, self.independent)
         require_top(head, self.count)
-        return emit_classes(e, head, self._numbers(), self.score)
+        scores = Scores.of(e, head)
+        request, index = requested(scores, self.count)
+        by_target = e.squeeze(index, [1]) if self.count == 1 else e.transpose(index, (1, 0))
+        cotangent: Cotangent = OneHot(by_target, head.classes, cotangent_dtype(scores.logits))
+        if self.score == "probability":
+            cotangent = scores.through_activation(cotangent.dense(e))
+        probability = picked(e, scores.probabilities, index)
+        return Explained(
+            (Choice(request, self._numbers()),),
+            index,
+            picked(e, scores.logits, index),
+            probability,
+            scores.seeds(cotangent),
+            scalar=probability if self.score == "probability" else None,
+        )
 
     def feeds(self) -> dict[str, np.ndarray]:
         return {CLASS_INPUT: self._numbers()}
@@ -76,6 +97,15 @@ class Classes:
 
     def label(self, k: int, index: int, names: Callable[[int], str | None]) -> str | None:
         return names(index)
+
+    def key(self, k: int, index: int) -> str:
+        return numbered(index)
+
+    def _takes(self, other: Classes) -> bool:
+        """Whether the classes of both can be those of one target."""
+        same = self == replace(other, wanted=self.wanted)
+        single = len(self._rows) == len(other._rows) == 1
+        return same and single and BEST not in (*self._rows[0], *other._rows[0])
 
     @property
     def _rows(self) -> list[tuple[int | str, ...]]:
@@ -87,84 +117,43 @@ class Classes:
         return np.array(self._rows, np.int64)
 
 
-def emit_classes(e: Emitter, head: Head, wanted: np.ndarray, score: str) -> Explained:
-    """Let each run choose K classes an image through `cam_class`; left out, `wanted`, (1, K).
+def in_parts(target: Target, size: int) -> list[Target]:
+    """More than `size` classes as targets of that many each; any other target as it is.
 
-    Raises `TargetError` for an unknown score.
+    The best ones stay together, because their ranks count from the first.
     """
-    if score not in SCORES:
-        raise TargetError(f"no score '{score}'; there are 'logit' and 'probability'")
-    top = wanted.shape[1]
-    unit = _unit(e, head.logits)
-    logits = e.reshape(_real(e, head.logits), list(head.logits.shape[:2]))
-    request = gs.Variable(CLASS_INPUT, np.dtype(np.int64), ["cam_batch", top])
-    index = e.where(e.less(request, 0), _best(e, logits, top), request)
-    index.shape = [logits.shape[0], top]
-    probabilities = _probabilities(e, head, logits)
-    by_target = e.squeeze(index, [1]) if top == 1 else e.transpose(index, (1, 0))
-    cotangent: gs.Tensor | OneHot = OneHot(by_target, head.classes, cotangent_dtype(logits))
-    if score == "probability":
-        cotangent = _through_activation(e, head, probabilities, cotangent.dense(e))
-    if len(head.logits.shape) > 2:
-        dense = cotangent.dense(e) if isinstance(cotangent, OneHot) else cotangent
-        rank = len(dense.shape) + len(head.logits.shape) - 2
-        cotangent = e.unsqueeze(dense, range(len(dense.shape), rank))
-    seeds: dict[str, Cotangent] = {head.logits.name: cotangent}
-    if unit is not None:
-        dense = cotangent.dense(e) if isinstance(cotangent, OneHot) else cotangent
-        seeds = dict(before_saturation(e, head.logits, e.mul(dense, unit)))
-    return Explained(
-        (Choice(request, wanted),),
-        index,
-        _picked(e, logits, index),
-        _picked(e, probabilities, index),
-        seeds,
-    )
+    if not isinstance(target, Classes) or target.count <= size or BEST in target._numbers():
+        return [target]
+    return [
+        replace(target, wanted=tuple(row[start : start + size] for row in target._rows))
+        for start in range(0, target.count, size)
+    ]
 
 
-def _real(e: Emitter, scores: gs.Tensor) -> gs.Tensor:
-    """Scores as real numbers, which a quantised model may store as integers."""
-    quantization = None if is_float(scores) else quantization_of(scores)
-    return scores if quantization is None else dequantized(e, scores, *quantization)
+def together(wanted: Sequence[Wanted]) -> list[Wanted]:
+    """Targets in their order, neighbouring classes joined: one run explains them all."""
+    joined: list[Wanted] = []
+    for one in wanted:
+        last = joined[-1] if joined else None
+        if isinstance(one, Classes) and isinstance(last, Classes) and last._takes(one):
+            joined[-1] = replace(last, wanted=(*last._rows[0], *one._rows[0]))
+        else:
+            joined.append(one)
+    return joined
 
 
-def _unit(e: Emitter, scores: gs.Tensor) -> gs.Tensor | None:
-    """What one step of quantised scores is worth; None for real ones."""
-    quantization = None if is_float(scores) else quantization_of(scores)
-    return None if quantization is None else e.cast(quantization[0], np.float32)
+def requested(scores: Scores, count: int) -> tuple[gs.Variable, gs.Tensor]:
+    """The input `cam_class`, (N, count), and the classes that it chooses, the best for -1."""
+    e = scores.e
+    request = gs.Variable(CLASS_INPUT, np.dtype(np.int64), ["cam_batch", count])
+    index = e.where(e.less(request, 0), scores.best(count), request)
+    index.shape = [scores.logits.shape[0], count]
+    return request, index
 
 
-def _best(e: Emitter, logits: gs.Tensor, top: int) -> gs.Tensor:
-    """Indices of the `top` highest logits, best first, (N, top)."""
-    shape = [logits.shape[0], top]
-    if top == 1:
-        return e.op("ArgMax", logits, shape=shape, dtype=np.dtype(np.int64), axis=1, keepdims=1)
-    values = e.op("TopK", logits, e.ints(top), shape=shape, axis=1)
-    indices = gs.Variable(f"{values.name}_indices", np.dtype(np.int64), shape)
-    values.inputs[0].outputs.append(indices)
-    return indices
-
-
-def _probabilities(e: Emitter, head: Head, logits: gs.Tensor) -> gs.Tensor:
-    if head.probabilities is not None and head.kind != "log_softmax":
-        return e.reshape(head.probabilities, list(logits.shape))
-    if head.classes == 1:
-        return e.unary("Sigmoid", logits)
-    return e.unary("Softmax", logits, axis=1)
-
-
-def _through_activation(e: Emitter, head: Head, p: gs.Tensor, dp: gs.Tensor) -> gs.Tensor:
-    """Cotangent of the logits from that of the probabilities."""
-    p = e.cast(p, dp.dtype)
-    if head.kind == "sigmoid" or head.classes == 1:
-        return e.mul(dp, e.mul(p, e.sub(1, p)))
-    total = e.reduce("ReduceSum", e.mul(dp, p), [-1])
-    return e.mul(p, e.sub(dp, total))
-
-
-def _picked(e: Emitter, values: gs.Tensor, index: gs.Tensor) -> gs.Tensor:
-    picked = e.op("GatherElements", values, index, shape=list(index.shape), axis=1)
-    return e.cast(picked, np.float32)
+def numbered(index: int) -> str:
+    """A class's number in words that need no other: files' names, metadata."""
+    return "best" if index == BEST else str(index)
 
 
 def require_top(head: Head, top: int) -> None:

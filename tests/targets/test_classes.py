@@ -7,6 +7,8 @@ import onnx
 import pytest
 from builders import ended_with, gap_linear
 from graphs import Build, pictures
+from targets.networks import classifier as smooth_classifier
+from targets.numbers import Numbers
 
 from onnxcam import Explainer
 from onnxcam.errors import TargetError
@@ -29,7 +31,7 @@ def one_class(activated: bool) -> onnx.ModelProto:
 def test_a_single_logit_is_a_sigmoids(activated: bool) -> None:
     x = np.abs(pictures(side=4))
     found = Explainer(one_class(activated)).run(x)
-    assert found["target"].tolist() == [[0]]
+    assert found["target"].tolist() == [[int(activated)]]
     assert found["raw"].max() > 0
     explanation = Explainer(one_class(activated)).explain(np.full((4, 4), 99, np.uint8))
     expected = 1 / (1 + np.exp(-explanation.target.score))
@@ -79,3 +81,29 @@ def test_classes_that_do_not_exist(index: int) -> None:
     network = Network(gap_linear(np.eye(3)))
     with pytest.raises(TargetError, match="classes 0 to 2"):
         require_class(find_head(network), index)
+
+
+@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("ending", [None, "Softmax", "LogSoftmax", "Sigmoid"])
+def test_gradients_of_several_classes(ending: str | None, score: str) -> None:
+    found = Numbers(smooth_classifier(ending=ending), Classes((0, 3), score), pictures(3))
+    found.require_gradient("cam_score" if score == "logit" else "cam_probability")
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_gradients_of_a_class_of_each_picture(score: str) -> None:
+    each = [Classes((c,), score) for c in (4, 0, 2)]
+    found = Numbers(smooth_classifier(), list(each), pictures(3))
+    assert found.index[:, 0].tolist() == [4, 0, 2]
+    found.require_gradient("cam_score" if score == "logit" else "cam_probability")
+    different = [Classes((4,)), Classes((0, 1)), Classes((2,))]
+    with pytest.raises(TargetError, match="one by one"):
+        Numbers(smooth_classifier(), list(different), pictures(3))
+
+
+def test_changed_copies_keep_to_the_class_of_the_picture() -> None:
+    found = Numbers(smooth_classifier(), Classes.best(2), pictures(3))
+    index = found.index
+    for n in range(3):
+        alone = found.target.alone(n, index[n])
+        assert alone == Classes(tuple(index[n].tolist()))
