@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +20,9 @@ class Method(ABC):
 
     `needs` says what of the model: "gradient", "forward only", "batch-dynamic head",
     "attention", ...; `cost` what it takes, in forward passes of the model; `bakes` whether it can
-    live in the rewritten file.
+    live in the rewritten file; `joins_layers` whether one map is made of all its layers together,
+    else each has a map of its own; `outliers` the share of places, the hottest, that are drawn as
+    hot as the hottest of the rest: single pixels would leave all others dark.
     """
 
     name: ClassVar[str]
@@ -29,10 +32,21 @@ class Method(ABC):
     needs: ClassVar[tuple[str, ...]]
     cost: ClassVar[str]
     bakes: ClassVar[bool]
+    joins_layers: ClassVar[bool] = False
+    outliers: ClassVar[float] = 0.0
 
     def layers(self, network: Network, spec: LayerSpec) -> tuple[TargetLayer, ...]:
         """The tensors to explain at; methods that need other ones than a target layer say so."""
         return resolve_layers(network, spec)
+
+    def warnings(self, network: Network) -> tuple[str, ...]:
+        """What a user should know about the method's maps of this model."""
+        return ()
+
+    @classmethod
+    def parameters(cls) -> dict[str, Any]:
+        """The method's parameters and their defaults."""
+        return {one.name: one.default for one in fields(cls)} if is_dataclass(cls) else {}
 
     @classmethod
     def as_dict(cls) -> dict[str, Any]:
@@ -44,6 +58,7 @@ class Method(ABC):
             "needs": list(cls.needs),
             "cost": cls.cost,
             "bakes": cls.bakes,
+            "parameters": cls.parameters(),
             "paper": cls.paper,
         }
 

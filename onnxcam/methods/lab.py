@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -44,8 +45,24 @@ class Lab(Protocol):
     def scores(self, pictures: np.ndarray) -> np.ndarray:
         """The targets' scalars, (n, K), for changed pictures (n, ...)."""
 
+    @property
+    def has_probability(self) -> bool:
+        """Whether the targets have probabilities."""
+
     def probabilities(self, pictures: np.ndarray) -> np.ndarray:
         """The targets' probabilities, (n, K); `TargetError` where the target has none."""
+
+    @property
+    def skips(self) -> dict[str, tuple[FeatureMap, np.ndarray]]:
+        """The feature maps that reach the target around the layer, by name, and what they are for
+        the unchanged picture, (1, ...)."""
+
+    def head_scores(
+        self, activations: np.ndarray, skips: Mapping[str, np.ndarray] | None = None
+    ) -> np.ndarray:
+        """The targets' scalars, (n, K), for changed activations of the layer, (n, ...), from which
+        only what lies behind is run. All else is as for the unchanged picture, except for `skips`
+        (n, ...) by name."""
 
     def gradients(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The target layer's activations (n, ...) and the gradient of each target with respect

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
-from onnxcam.errors import MethodError, nearest
+from onnxcam.errors import MethodError, nearest, one_line
 from onnxcam.methods.base import Method
 
 _METHODS: dict[str, type[Method]] = {}
@@ -39,4 +41,24 @@ def find_method(spec: str | Method, **parameters: Any) -> Method:
         if name not in known:
             there = nearest(name, known) or f"; it has {', '.join(known) or 'none'}"
             raise MethodError(f"method '{spec}' has no parameter '{name}'{there}")
-    return kind(**parameters)
+    try:
+        return kind(**parameters)
+    except TypeError as error:  # a word where a number belongs
+        given = ", ".join(f"{name}={value!r}" for name, value in parameters.items())
+        raise MethodError(f"method '{spec}' cannot work with {given} ({one_line(error)})") from None
+
+
+def read_parameters(words: Iterable[str]) -> dict[str, Any]:
+    """Parameters from "name=value" each; a value is a number, a bool, None, a list of those, or
+    else a word. Raises `MethodError`.
+    """
+    found: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not (name and equals):
+            raise MethodError(f"'{word}' sets no parameter; write NAME=VALUE, such as samples=20")
+        try:
+            found[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[name] = value
+    return found

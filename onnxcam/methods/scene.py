@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff import differentiate
+from onnxcam.autodiff import OneHot, differentiate
+from onnxcam.autodiff.registry import Cotangent
 from onnxcam.autodiff.rules.quantization import dequantized
 from onnxcam.errors import ModelError
 from onnxcam.graph.emitter import Emitter
@@ -31,6 +33,8 @@ class Scene:
     layers: tuple[TargetLayer, ...]
     at: int = 0
     _gradients: dict[str, gs.Tensor] = field(default_factory=dict)
+    _real: dict[str, gs.Tensor] = field(default_factory=dict)
+    _real_gradients: dict[str, gs.Tensor] = field(default_factory=dict)
 
     @property
     def network(self) -> Network:
@@ -49,6 +53,24 @@ class Scene:
         """This scene, looked at from each of its layers."""
         return (replace(self, at=at) for at in range(len(self.layers)))
 
+    def each_target(self) -> Iterator[Scene]:
+        """This scene with one target an image at a time."""
+        if self.count == 1:
+            return iter((self,))
+        return (self._with(explained=_only(self.e, self.explained, k)) for k in range(self.count))
+
+    def towards(self, seeds: Mapping[str, Cotangent]) -> Scene:
+        """This scene with gradients of something else made of the same targets."""
+        return self._with(explained=replace(self.explained, seeds=dict(seeds)))
+
+    def given(self, gradient: gs.Tensor) -> Scene:
+        """This scene at its present layer alone, with that for the gradient of its tensor."""
+        gradients = {self.layer.name: gradient}
+        return self._with(layers=(self.layer,), at=0, _gradients=gradients)
+
+    def _with(self, **changes: Any) -> Scene:
+        return replace(self, **({"_gradients": {}, "_real_gradients": {}} | changes))
+
     @property
     def features(self) -> FeatureMap:
         """The layer's activations A; those of a quantised layer are dequantised."""
@@ -56,7 +78,10 @@ class Scene:
         quantization = _quantization(features.tensor)
         if quantization is None:
             return features
-        return replace(features, tensor=dequantized(self.e, features.tensor, *quantization))
+        name = features.tensor.name
+        if name not in self._real:
+            self._real[name] = dequantized(self.e, features.tensor, *quantization)
+        return replace(features, tensor=self._real[name])
 
     @property
     def gradient(self) -> gs.Tensor:
@@ -67,7 +92,10 @@ class Scene:
         quantization = _quantization(tensor)
         if quantization is None:
             return cotangent
-        return self.e.div(cotangent, self.e.cast(quantization[0], np.float32))
+        if tensor.name not in self._real_gradients:
+            step = self.e.cast(quantization[0], np.float32)
+            self._real_gradients[tensor.name] = self.e.div(cotangent, step)
+        return self._real_gradients[tensor.name]
 
     def gradients(self, names: Sequence[str]) -> dict[str, gs.Tensor]:
         """Cotangents of several tensors by name, from one walk, emitted once.
@@ -85,6 +113,27 @@ class Scene:
                     f"onnxcam layers lists those that it depends on"
                 )
         return {name: self._gradients[name] for name in names}
+
+
+def _only(e: Emitter, explained: Explained, k: int) -> Explained:
+    """The k-th of several targets."""
+
+    def row(values: gs.Tensor) -> gs.Tensor:
+        return e.slice(values, -1, k, k + 1)
+
+    def own(seed: Cotangent) -> Cotangent:
+        if isinstance(seed, OneHot):
+            return replace(seed, index=e.squeeze(e.slice(seed.index, -2, k, k + 1), [0]))
+        return e.squeeze(e.slice(seed, -len(seed.shape), k, k + 1), [0])
+
+    probability = explained.probability
+    return replace(
+        explained,
+        index=row(explained.index),
+        score=row(explained.score),
+        probability=None if probability is None else row(probability),
+        seeds={name: own(seed) for name, seed in explained.seeds.items()},
+    )
 
 
 def _quantization(tensor: gs.Tensor) -> tuple[gs.Tensor, gs.Tensor | None] | None:
