@@ -2,8 +2,8 @@
 
 from onnxcam import targets
 from onnxcam.card import Card
-from onnxcam.compose import rewrite
 from onnxcam.errors import (
+    AbsentError,
     ExecutionError,
     ImageError,
     LayerError,
@@ -20,9 +20,11 @@ from onnxcam.gradients import append_gradients
 from onnxcam.graph.layers import TargetLayer
 from onnxcam.graph.save import save_model
 from onnxcam.preprocess import Preprocess
+from onnxcam.rewriting import rewrite
 from onnxcam.version import __version__
 
 __all__ = [
+    "AbsentError",
     "Card",
     "ExecutionError",
     "Explainer",

@@ -5,6 +5,7 @@ Looked for in the model's `metadata_props`, then in a JSON file of the same name
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ from onnxcam.preprocess import PRESETS, Preprocess, find_preprocess, from_mappin
 
 PREPROCESS_KEY = "onnxcam.preprocess"
 LABELS_KEY = "onnxcam.labels"
+YOLO_KEY = "names"
+"""Where Ultralytics writes the classes of its models, as a Python dict of number to name."""
 
 PreprocessSpec = str | os.PathLike[str] | dict[str, Any] | Preprocess | None
 LabelSpec = str | os.PathLike[str] | Sequence[str] | None
@@ -76,7 +79,8 @@ def find_card(
     elif "preprocess" in beside:
         chosen = from_mapping(beside["preprocess"], name)
     else:
-        preset, why = _guess(network, image)
+        yolo = ("0-1", "as Ultralytics trains") if _yolo_names(inside.get(YOLO_KEY, "")) else None
+        preset, why = yolo or _guess(network, image)
         chosen = PRESETS[preset]
         assumed.append(f"preprocessing '{preset}' ({why}; --preprocess says otherwise)")
     if image.is_picture and None in image.size and chosen.size is None:
@@ -86,8 +90,10 @@ def find_card(
         names = _given_labels(labels)
     elif LABELS_KEY in inside:
         names = _names(_parsed(inside, LABELS_KEY), f"metadata {LABELS_KEY}")
+    elif "labels" in beside:
+        names = _names(beside["labels"], name)
     else:
-        names = _names(beside.get("labels", []), name)
+        names = _yolo_names(inside.get(YOLO_KEY, ""))
     return Card(chosen, tuple(names) or None, tuple(assumed))
 
 
@@ -137,6 +143,19 @@ def _names(content: Any, name: str) -> list[str]:
         by_index = {int(key): str(label) for key, label in content.items()}
         return [by_index.get(index, "") for index in range(max(by_index, default=-1) + 1)]
     raise PreprocessError(f"{name}: labels must be a JSON list, or an object of index to name")
+
+
+def _yolo_names(text: str) -> list[str]:
+    """Labels in class order from a Python dict of number to name; none from anything else."""
+    try:
+        content = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return []
+    if not isinstance(content, dict) or not all(isinstance(key, int) for key in content):
+        return []
+    if sorted(content) != list(range(len(content))):
+        return []
+    return [str(content[index]) for index in range(len(content))]
 
 
 def _guess(network: Network, image: ImageInput) -> tuple[str, str]:

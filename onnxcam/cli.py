@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,7 +14,11 @@ import click
 import onnxcam
 from onnxcam.errors import OnnxCamError
 from onnxcam.files import KINDS, Saver
+from onnxcam.methods.aggregate import FUSIONS
+from onnxcam.methods.registry import read_parameters
+from onnxcam.methods.smoothing import EIGEN, SMOOTHINGS
 from onnxcam.overlay import DEFAULT_ALPHA, DEFAULT_COLORMAP
+from onnxcam.targets.classes import together
 
 MODEL = click.argument("model", type=click.Path())
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
@@ -24,7 +29,53 @@ LABELS = click.option("--labels", type=click.Path(), help="Class names: text or 
 LAYER = click.option(
     "--layer", help="Target layer: tensor, node or scope name, or its rank in `onnxcam layers`."
 )
+
+
+def _as_grid(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    """14x14 as (14, 14)."""
+    if value is None:
+        return None
+    if not re.fullmatch(r"[1-9][0-9]{0,5}(x[1-9][0-9]{0,5}){0,2}", value):
+        raise click.BadParameter(f"'{value}' is no height and width in tokens, such as 14x14")
+    return tuple(int(size) for size in value.split("x"))
+
+
+GRID = click.option(
+    "--grid",
+    metavar="HxW",
+    callback=_as_grid,
+    help="Height and width of the picture in tokens, for a layer (N, T, C) that does not tell.",
+)
+TARGET = click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="SPEC",
+    help="What to explain instead of the best class: a class number or label, 285-281 (one class "
+    "against another), all, present, value, region, ... (see docs/using.md). May be repeated.",
+)
+LAYERS = click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    help="Target layer: tensor, node or scope name, or its rank in `onnxcam layers`. Several "
+    "layers, whose maps are put together, by repeating it.",
+)
+FUSE = click.option(
+    "--fuse",
+    type=click.Choice(FUSIONS),
+    default="mean",
+    show_default=True,
+    help="How the maps of several layers become one.",
+)
 METHOD = click.option("--method", default="gradcam", show_default=True, help="See `methods`.")
+PARAMETERS = click.option(
+    "--set",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter of the method, such as samples=20 (see `methods`). May be repeated.",
+)
 
 
 class Group(click.Group):
@@ -49,8 +100,17 @@ def main() -> None:
 @click.argument("images", nargs=-1, required=True, type=click.Path())
 @click.option("-o", "--output", default="explanations", show_default=True, help="Folder.")
 @METHOD
-@LAYER
-@click.option("--target", help="Class number or label to explain, instead of the best.")
+@PARAMETERS
+@LAYERS
+@FUSE
+@click.option(
+    "--smooth",
+    type=click.Choice(SMOOTHINGS),
+    help="Smoother maps: the mean over six changed pictures, or the first component of what is "
+    "summed over channels.",
+)
+@GRID
+@TARGET
 @click.option("--top", default=1, show_default=True, help="Explain the K best classes.")
 @click.option(
     "--score",
@@ -77,8 +137,12 @@ def explain(
     images: tuple[str, ...],
     output: str,
     method: str,
-    layer: str | None,
-    target: str | None,
+    parameters: tuple[str, ...],
+    layers: tuple[str, ...],
+    fuse: str,
+    smooth: str | None,
+    grid: tuple[int, ...] | None,
+    targets: tuple[str, ...],
     top: int,
     score: str,
     preprocess: str | None,
@@ -96,18 +160,32 @@ def explain(
     """
     kinds = [kind.strip() for kind in save.split(",")]
     saver = Saver(Path(output), kinds, style, colormap, alpha)
-    explainer = onnxcam.Explainer(model, method, layer, preprocess, labels, provider or None, score)
+    explainer = onnxcam.Explainer(
+        model,
+        method,
+        _spec(layers),
+        preprocess,
+        labels,
+        provider or None,
+        score,
+        grid,
+        fuse,
+        smooth,
+        **read_parameters(parameters),
+    )
     for assumption in explainer.card.assumed:
         click.echo(f"assumed: {assumption}", err=True)
+    wanted: list[Any] = [*together([explainer.wanted(spec) for spec in targets])] or [None]
     written: list[dict[str, Any]] = []
     failed = 0
     for image in _progress(images):
         try:
-            found = explainer.explain(image, target, top)
-            for one in found if isinstance(found, list) else [found]:
-                written.append(saver.save(one))
-                _announce(written[-1], as_json)
-        except (onnxcam.ImageError, onnxcam.ExecutionError) as error:
+            for target in wanted:
+                found = explainer.explain(image, target, top)
+                for one in found if isinstance(found, list) else [found]:
+                    written.append(saver.save(one))
+                    _announce(written[-1], one.target, as_json)
+        except (onnxcam.ImageError, onnxcam.ExecutionError, onnxcam.AbsentError) as error:
             failed += 1
             click.echo(f"error: {error}", err=True)
     if as_json:
@@ -116,15 +194,18 @@ def explain(
         sys.exit(1)
 
 
-def _announce(entry: dict[str, Any], as_json: bool) -> None:
+def _spec(layers: tuple[str, ...]) -> str | list[str] | None:
+    """None, one layer or a list of them."""
+    return list(layers) if len(layers) > 1 else next(iter(layers), None)
+
+
+def _announce(entry: dict[str, Any], target: onnxcam.Target, as_json: bool) -> None:
     for warning in entry["warnings"]:
         click.echo(f"warning: {entry['image']}: {warning}", err=True)
     if not as_json:
-        target = entry["target"]
-        name = target["label"] or f"class {target['index']}"
         files = ", ".join(entry[kind] for kind in KINDS if entry.get(kind))
-        sure = "NaN" if target["probability"] is None else f"{target['probability']:.1%}"
-        _echo(f"{entry['image']}: {target['index']} {name} ({sure}) -> {files}")
+        number = f"{target.index} " if target.label is None else ""
+        _echo(f"{entry['image']}: {number}{target} -> {files}")
 
 
 def _echo(text: str) -> None:
@@ -189,32 +270,66 @@ def methods(as_json: bool) -> None:
             ", ".join(m["needs"]),
             m["cost"],
             "yes" if m["bakes"] else "no",
+            ", ".join(f"{name}={value}" for name, value in m["parameters"].items()),
             m["paper"],
         )
         for m in found
     ]
-    _table(("name", "formula", "needs", "forwards", "bakes", "paper"), rows)
+    _table(("name", "formula", "needs", "forwards", "bakes", "parameters", "paper"), rows)
 
 
 @main.command()
 @MODEL
 @click.option("-o", "--output", required=True, type=click.Path(), help="The new model.")
 @METHOD
-@LAYER
+@PARAMETERS
+@LAYERS
+@FUSE
+@click.option("--smooth", type=click.Choice([EIGEN]), help="Smoother maps, as for `explain`.")
+@GRID
 @click.option("--top", default=1, show_default=True, help="Explain K classes in each run.")
+@click.option("--target", metavar="SPEC", help="What to explain by default, as for `explain`.")
+@PREPROCESS
+@LABELS
 @click.option("--profile", default="cpu", show_default=True, help="Which operators are emitted.")
 def rewrite(
-    model: str, output: str, method: str, layer: str | None, top: int, profile: str
+    model: str,
+    output: str,
+    method: str,
+    parameters: tuple[str, ...],
+    layers: tuple[str, ...],
+    fuse: str,
+    smooth: str | None,
+    grid: tuple[int, ...] | None,
+    top: int,
+    target: str | None,
+    preprocess: str | None,
+    labels: str | None,
+    profile: str,
 ) -> None:
     """Write a model that explains itself: outputs `cam` and `cam_target` beside its own.
 
     Example: onnxcam rewrite models/efficientnet_lite0.onnx -o explained.onnx
     """
-    made = onnxcam.rewrite(model, method, layer, top, profile)
+    made = onnxcam.rewrite(
+        model,
+        method,
+        _spec(layers),
+        top,
+        profile,
+        target=target,
+        preprocess=preprocess,
+        labels=labels,
+        grid=grid,
+        fuse=fuse,
+        smooth=smooth,
+        **read_parameters(parameters),
+    )
     _, *beside = onnxcam.save_model(made, output)
     inside = {entry.key: entry.value for entry in made.metadata_props}
     weights = f", its weights in {', '.join(map(str, beside))}" if beside else ""
-    click.echo(f"{output}: {method} at '{inside['onnxcam.layer']}', top {top}{weights}")
+    what = f"target {inside['onnxcam.target']}" if target else f"top {top}"
+    click.echo(f"{output}: {method} at '{inside['onnxcam.layer']}', {what}{weights}")
 
 
 @main.command()

@@ -36,6 +36,10 @@ class TargetError(OnnxCamError):
     """No such class, label or score in this model."""
 
 
+class AbsentError(TargetError):
+    """What is to be explained is not in this picture; another one may show it."""
+
+
 class MethodError(OnnxCamError):
     """No such method."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ class Saver:
                 "label": target.label,
                 "score": _finite(target.score),
                 "probability": _finite(target.probability),
+                **({"box": list(target.box)} if target.box else {}),
             },
             "provider": explanation.provider,
             **paths,
@@ -67,16 +69,29 @@ class Saver:
         }
 
     def _stem(self, explanation: Explanation) -> str:
-        """`cat.285.gradcam`; of two pictures called cat the second becomes `cat-2`."""
-        image = explanation.image or "picture"
-        name, number = Path(image).stem, 1
-        while self._taken.setdefault(name, image) != image:
+        """`cat.285.gradcam`; of two pictures called cat the second becomes `cat-2`, of two targets
+        called 285 (a class's logit and its probability, say) `cat.285_2`."""
+        image, target = explanation.image or "picture", explanation.target
+        name = self._free(Path(image).stem, "-", image)
+        what = _plain(target.key) or str(target.index)
+        what = self._free(f"{name}.{what}", "_", f"{image} {len(self._taken)}")
+        return f"{what}.{explanation.method}"
+
+    def _free(self, name: str, mark: str, of: str) -> str:
+        """A name that nothing else has in this run: the name itself, or with a number behind."""
+        free, number = name, 1
+        while self._taken.setdefault(free, of) != of:
             number += 1
-            name = f"{Path(image).stem}-{number}"
-        return f"{name}.{explanation.target.index}.{explanation.method}"
+            free = f"{name}{mark}{number}"
+        return free
 
 
 _SUFFIX = {"overlay": ".png", "heatmap": ".npy", "raw": ".raw.npy"}
+
+
+def _plain(key: str) -> str:
+    """What fits into a file's name anywhere."""
+    return re.sub(r"[^\w.+,-]+", "-", key).strip("-.")
 
 
 def _finite(value: float) -> float | None:

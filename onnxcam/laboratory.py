@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnxcam.behind import Rerun, Section
 from onnxcam.compose import Addition
 from onnxcam.errors import TargetError
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.features import FeatureMap
+from onnxcam.graph.features import FeatureMap, as_feature_map
 from onnxcam.graph.layers import TargetLayer
 from onnxcam.graph.network import Network
 from onnxcam.graph.picture import ImageInput, find_image_input
+from onnxcam.graph.roles import follow_roles
 from onnxcam.methods.scene import Scene
 from onnxcam.runtime import Arrays, Runner
-from onnxcam.targets import Explained, Target
+from onnxcam.targets import Explained, Held, Target
 
 BATCH = 16
 """Pictures run together where the model leaves the batch open."""
 
 _INDEX, _SCORE, _PROBABILITY = "cam_target", "cam_score", "cam_probability"
-_ACTIVATIONS, _GRADIENT = "cam_activations", "cam_gradient"
+ACTIVATIONS, _GRADIENT = "cam_activations", "cam_gradient"
+_CHOSEN = "/chosen"
+_SCALAR = "cam_scalar"
+
+BOX = "cam_box"
+"""Where a target that is a detection lies."""
 
 
 @dataclass(frozen=True)
@@ -52,21 +59,45 @@ class Equipment:
     def layer_gradients(self, feeds: Arrays, target: Target) -> tuple[np.ndarray, np.ndarray]:
         """Activations (N, ...) of the layer, and their gradient (N, K, ...)."""
         found = self._at_layer.run(feeds | target.feeds())
-        return found[_ACTIVATIONS], found[_GRADIENT]
+        return found[ACTIVATIONS], found[_GRADIENT]
 
     def picture_gradients(self, feeds: Arrays, target: Target) -> np.ndarray:
         """Gradient of the target with respect to the picture, (N, K, ...)."""
         return self._at_picture.run(feeds | target.feeds())[_GRADIENT]
 
     @cached_property
+    def behind_picture(self) -> Section:
+        """The target's scalars as functions of the picture."""
+        return self._behind(self.network.tensors[self.image.name])
+
+    @cached_property
+    def behind_layer(self) -> Section:
+        """The target's scalars as functions of the layer's activations."""
+        return self._behind(self.layers[0].features.tensor)
+
+    def _behind(self, tensor: gs.Tensor) -> Section:
+        return Section(
+            self.network, (tensor,), self.target, _scalars, self.image.batch, self.providers
+        )
+
+    @cached_property
+    def skips(self) -> dict[str, FeatureMap]:
+        """The feature maps that reach the target around the layer, by name."""
+        roles = follow_roles(self.network)
+        crossing = self.behind_layer.crossing
+        maps = {name: as_feature_map(t, roles.get(name)) for name, t in crossing.items()}
+        return {name: found for name, found in maps.items() if found is not None}
+
+    @cached_property
     def _plain(self) -> Runner:
         def outputs(scene: Scene) -> dict[str, gs.Tensor]:
             explained = scene.explained
-            found = {_INDEX: explained.index, _SCORE: explained.score}
-            if explained.probability is not None:
-                found[_PROBABILITY] = explained.probability
+            found = {_INDEX: explained.index} | _scalars(explained)
+            if explained.box is not None:
+                found[BOX] = explained.box
+            found.update({name + _CHOSEN: value for name, value in explained.chosen.items()})
             if scene.layers:
-                found[_ACTIVATIONS] = scene.e.cast(scene.features.tensor, np.float32)
+                found[ACTIVATIONS] = scene.e.cast(scene.features.tensor, np.float32)
             return found
 
         return self._session(outputs)
@@ -76,7 +107,7 @@ class Equipment:
         def outputs(scene: Scene) -> dict[str, gs.Tensor]:
             activations = scene.e.cast(scene.features.tensor, np.float32)
             gradient = by_picture(scene.e, scene.gradient, scene.features.tensor)
-            return {_ACTIVATIONS: activations, _GRADIENT: gradient}
+            return {ACTIVATIONS: activations, _GRADIENT: gradient}
 
         return self._session(outputs)
 
@@ -97,6 +128,20 @@ class Equipment:
         return Runner(model, self.providers, self.network.folder)
 
 
+def _scalars(explained: Explained) -> dict[str, gs.Tensor]:
+    """What is known of a target's scalars, by name."""
+    found = {_SCORE: explained.score}
+    if explained.probability is not None:
+        found[_PROBABILITY] = explained.probability
+    if explained.scalar is not None:
+        found[_SCALAR] = explained.scalar
+    return found
+
+
+def _scalar_of(answer: Arrays) -> np.ndarray:
+    return answer.get(_SCALAR, answer[_SCORE])
+
+
 def by_picture(e: Emitter, gradient: gs.Tensor, tensor: gs.Tensor) -> gs.Tensor:
     """A cotangent of `tensor` (N, ...) in full and in float32, (N, K, ...)."""
     full = e.cast(e.expand(gradient, tensor), np.float32)
@@ -104,6 +149,17 @@ def by_picture(e: Emitter, gradient: gs.Tensor, tensor: gs.Tensor) -> gs.Tensor:
     if len(full.shape) == rank:
         return e.unsqueeze(full, [1])
     return e.transpose(full, [1, 0, *range(2, rank + 1)])
+
+
+def held(given: Target, seen: Arrays, n: int) -> Target:
+    """The n-th picture's target, to be kept for changed copies of it, after an unchanged run."""
+    chosen = {
+        name.removesuffix(_CHOSEN): value[n : n + 1]
+        for name, value in seen.items()
+        if name.endswith(_CHOSEN)
+    }
+    alone = given.alone(n, seen[_INDEX][n])
+    return Held(alone, chosen) if chosen else alone
 
 
 @dataclass(frozen=True)
@@ -134,22 +190,48 @@ class Laboratory:
 
     @property
     def activations(self) -> np.ndarray:
-        return self.seen[_ACTIVATIONS][self.n : self.n + 1]
+        return self.seen[ACTIVATIONS][self.n : self.n + 1]
 
     @property
     def score(self) -> np.ndarray:
-        return self.seen[_SCORE][self.n]
+        return _scalar_of(self.seen)[self.n]
+
+    @property
+    def has_probability(self) -> bool:
+        return bool(np.isfinite(self.seen[_PROBABILITY][self.n]).all())
 
     def scores(self, pictures: np.ndarray) -> np.ndarray:
-        answers = (self.equipment.answer(f, self._target)[_SCORE] for f in self._batches(pictures))
-        return self._joined(answers, len(pictures))
+        return _scalar_of(self._of_pictures(pictures))
 
     def probabilities(self, pictures: np.ndarray) -> np.ndarray:
-        if not np.isfinite(self.seen[_PROBABILITY][self.n]).all():
+        if not self.has_probability:
             raise TargetError("the target has no probability; choose a class")
-        batches = self._batches(pictures)
-        answers = (self.equipment.answer(f, self._target)[_PROBABILITY] for f in batches)
-        return self._joined(answers, len(pictures))
+        return self._of_pictures(pictures)[_PROBABILITY]
+
+    def head_scores(
+        self, activations: np.ndarray, skips: Mapping[str, np.ndarray] | None = None
+    ) -> np.ndarray:
+        variants = {self.features.tensor.name: activations, **(skips or {})}
+        return _scalar_of(self._head.answers(variants))
+
+    @property
+    def skips(self) -> dict[str, tuple[FeatureMap, np.ndarray]]:
+        values = self._head.crossing
+        return {name: (found, values[name][:1]) for name, found in self.equipment.skips.items()}
+
+    def _of_pictures(self, pictures: np.ndarray) -> Arrays:
+        return self._whole.answers({self.image.name: pictures.astype(self.x.dtype)})
+
+    @cached_property
+    def _whole(self) -> Rerun:
+        return Rerun(self.equipment.behind_picture, self._copies, self._target)
+
+    @cached_property
+    def _head(self) -> Rerun:
+        return Rerun(self.equipment.behind_layer, self._copies, self._target)
+
+    def _copies(self, count: int) -> Arrays:
+        return self._others(count) | {self.image.name: np.repeat(self.x, count, axis=0)}
 
     def gradients(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         found = [self.equipment.layer_gradients(f, self._target) for f in self._batches(pictures)]
@@ -163,7 +245,7 @@ class Laboratory:
 
     @cached_property
     def _target(self) -> Target:
-        return self.given.alone(self.n, self.seen[_INDEX][self.n])
+        return held(self.given, self.seen, self.n)
 
     def _batches(self, pictures: np.ndarray) -> Iterator[Arrays]:
         """Feeds for some pictures at a time; a fixed batch is filled with the last one."""
@@ -179,11 +261,16 @@ class Laboratory:
         total = len(self.feeds[self.image.name])
         return {
             name: np.repeat(value[self.n : self.n + 1], count, axis=0)
-            if value.ndim and len(value) == total
+            if value.ndim and len(value) == total and self._is_per_picture(name)
             else value
             for name, value in self.feeds.items()
             if name != self.image.name
         }
+
+    def _is_per_picture(self, name: str) -> bool:
+        """Whether axis 0 of another input counts pictures: a fixed length does not, theirs open."""
+        length = self.equipment.network.tensors[name].shape[0]
+        return not isinstance(length, int) or length == self.image.batch
 
     @staticmethod
     def _joined(parts: Iterator[np.ndarray] | Sequence[np.ndarray], count: int) -> np.ndarray:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from onnxcam.errors import PreprocessError, nearest
+from onnxcam.frame import Frame
 from onnxcam.graph.picture import ImageInput
 from onnxcam.images import Picture
 
@@ -60,9 +61,10 @@ class Preprocess:
     def tensor(self, picture: Picture, to: ImageInput) -> np.ndarray:
         """The picture as the model's input, batch 1, in its layout and element type."""
         height, width = self.input_size(to)
-        values = self._normalized(_resized(picture, self, height, width), to.channels)
-        if self.resize == "pad":
-            values = _padded(values, height, width)
+        frame = self.frame((picture.shape[0], picture.shape[1]), (height, width))
+        top, left, bottom, right = frame.seen
+        part = _scaled(picture[top:bottom, left:right], *frame.filled)
+        values = _padded(self._normalized(part, to.channels), height, width)
         if not to.channels_last:
             values = values.transpose(2, 0, 1)
         if to.dtype.kind == "u":
@@ -110,15 +112,21 @@ class Preprocess:
         """
         rows, columns = picture.shape[:2]
         height, width = heatmap.shape
-        if self.resize == "stretch":
-            return _scaled(heatmap, rows, columns)
-        if self.resize == "pad":
-            inner = _fitted(rows, columns, height, width)
-            return _scaled(heatmap[: inner[0], : inner[1]], rows, columns)
-        top, left, bottom, right = _crop_box(rows, columns, height, width, self.crop_ratio)
+        frame = self.frame((rows, columns), (height, width))
+        top, left, bottom, right = frame.seen
         whole = np.zeros((rows, columns), np.float32)
-        whole[top:bottom, left:right] = _scaled(heatmap, bottom - top, right - left)
+        inner = heatmap[: frame.filled[0], : frame.filled[1]]
+        whole[top:bottom, left:right] = _scaled(inner, bottom - top, right - left)
         return whole
+
+    def frame(self, picture: tuple[int, int], to: tuple[int, int]) -> Frame:
+        """Where a picture of that size, (rows, columns), lies in an input of size `to`."""
+        seen, filled = (0, 0, *picture), to
+        if self.resize == "pad":
+            filled = _fitted(*picture, *to)
+        elif self.resize == "crop":
+            seen = _crop_box(*picture, *to, self.crop_ratio)
+        return Frame(picture, to, seen, filled)
 
 
 LARGEST_INPUT = 2**28
@@ -189,16 +197,6 @@ def _is_size(size: Any) -> bool:
     return len(size) == 2 and whole
 
 
-def _resized(picture: Picture, how: Preprocess, height: int, width: int) -> Picture:
-    rows, columns = picture.shape[:2]
-    if how.resize == "crop":
-        top, left, bottom, right = _crop_box(rows, columns, height, width, how.crop_ratio)
-        picture = picture[top:bottom, left:right]
-    elif how.resize == "pad":
-        height, width = _fitted(rows, columns, height, width)
-    return _scaled(picture, height, width)
-
-
 def _scaled(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Area averaging when it shrinks (no aliasing), bilinear when it grows."""
     if image.shape[:2] == (height, width):
@@ -215,6 +213,8 @@ def _fitted(rows: int, columns: int, height: int, width: int) -> tuple[int, int]
 
 
 def _padded(values: np.ndarray, height: int, width: int) -> np.ndarray:
+    if values.shape[:2] == (height, width):
+        return values
     whole = np.zeros((height, width, values.shape[2]), values.dtype)
     whole[: values.shape[0], : values.shape[1]] = values
     return whole

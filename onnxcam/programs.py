@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Protocol
 
 import numpy as np
 
+from onnxcam.augmentation import FACTORS, changed, in_picture, picture_size, require_placeless
 from onnxcam.compose import Composition, compose
 from onnxcam.graph.layers import LayerSpec, TargetLayer
 from onnxcam.graph.network import Network
-from onnxcam.laboratory import Equipment, Laboratory
+from onnxcam.laboratory import BOX, Equipment, Laboratory, held
 from onnxcam.methods import Baked, Method, Searched
+from onnxcam.methods.aggregate import require_fusion
+from onnxcam.methods.maps import fused
+from onnxcam.methods.smoothing import AUGMENT, require_smoothing
 from onnxcam.runtime import Arrays, Runner
-from onnxcam.targets import Target
+from onnxcam.targets import Several, Target
 
 RAW, INDEX, SCORE, PROBABILITY = "cam", "cam_target", "cam_score", "cam_probability"
-"""Names under which a program answers, beside the model's own outputs."""
+"""Names under which a program answers, beside the model's own outputs; `BOX` of boxes only."""
 
 
 class Program(Protocol):
@@ -46,17 +51,35 @@ class Order:
     layer: LayerSpec
     target: Target
     providers: Sequence[str] | None
+    fuse: str = "mean"
+    smooth: str | None = None
 
 
 def program_for(order: Order) -> Program:
-    """Compose, and load, what an order needs."""
-    if isinstance(order.method, Baked):
-        made = compose(order.network, order.method, order.layer, order.target)
+    """Compose, and load, what an order needs.
+
+    Raises `MethodError` for an unknown `fuse` or `smooth`.
+    """
+    require_fusion(order.fuse)
+    require_smoothing(order.method, order.smooth)
+    program = _unsmoothed(order)
+    if order.smooth != AUGMENT:
+        return program
+    plain = Equipment(order.network, (), order.target, order.providers)
+    return AugmentedProgram(program, plain)
+
+
+def _unsmoothed(order: Order) -> Program:
+    network, method, target = order.network, order.method, order.target
+    if isinstance(method, Baked):
+        made = compose(network, method, order.layer, target, order.fuse, order.smooth)
         return BakedProgram(made, _loaded(made, order))
-    assert isinstance(order.method, Searched)
-    layers = order.method.layers(order.network, order.layer)
-    equipment = Equipment(order.network, layers, order.target, order.providers)
-    return SearchedProgram(order.method, equipment)
+    assert isinstance(method, Searched)
+    layers = method.layers(network, order.layer)
+    apart = len(layers) > 1 and not method.joins_layers
+    parts = [(layer,) for layer in layers] if apart else [layers]
+    equipments = [Equipment(network, part, target, order.providers) for part in parts]
+    return SearchedProgram(method, tuple(equipments), order.fuse)
 
 
 def _loaded(made: Composition, order: Order) -> Runner:
@@ -64,6 +87,8 @@ def _loaded(made: Composition, order: Order) -> Runner:
     outputs = {RAW: made.raw, INDEX: explained.index, SCORE: explained.score}
     if explained.probability is not None:
         outputs[PROBABILITY] = explained.probability
+    if explained.box is not None:
+        outputs[BOX] = explained.box
     return Runner(made.serialized(outputs), order.providers, order.network.folder)
 
 
@@ -92,31 +117,80 @@ class BakedProgram:
 
 @dataclass(frozen=True)
 class SearchedProgram:
-    """A method that runs the model many times: picture by picture."""
+    """A method that runs the model many times: layer by layer, picture by picture."""
 
     method: Searched
-    equipment: Equipment
+    equipments: tuple[Equipment, ...]
+    fuse: str
 
     @property
     def layers(self) -> tuple[TargetLayer, ...]:
-        return self.equipment.layers
+        return tuple(layer for one in self.equipments for layer in one.layers)
 
     @property
     def provider(self) -> str:
-        return self.equipment.provider
+        return self.equipments[0].provider
 
     @property
     def straight_through(self) -> bool:
         return False
 
     def run(self, feeds: Arrays, target: Target) -> Arrays:
-        answer = with_probability(self.equipment.answer(feeds, target))
+        found = [self._at(one, feeds, target) for one in self.equipments]
+        size = picture_size(self.equipments[0].image, feeds)
+        return found[0] | {RAW: fused([one[RAW] for one in found], size, self.fuse)}
+
+    def _at(self, equipment: Equipment, feeds: Arrays, target: Target) -> Arrays:
+        """The answer with the maps of one layer."""
+        answer = with_probability(equipment.answer(feeds, target))
         count = len(answer[INDEX])
         raws = [
-            self.method.search(Laboratory(self.equipment, feeds, target, answer, n))
+            self.method.search(Laboratory(equipment, feeds, target, answer, n))
             for n in range(count)
         ]
         return answer | {RAW: np.stack(raws).astype(np.float32)}
+
+
+@dataclass(frozen=True)
+class AugmentedProgram:
+    """The mean of another program's maps over mirrored, darker and brighter pictures.
+
+    As pytorch-grad-cam's `aug_smooth`: mirrored or not, times what the model is fed multiplied by
+    0.9, 1 and 1.1; each map is cut off at zero, scaled to [0, 1] at the picture's size and
+    mirrored back. What the unchanged picture is explained for is explained of all six; the library
+    without a target asks each for its own best class.
+    """
+
+    program: Program
+    plain: Equipment
+
+    @property
+    def layers(self) -> tuple[TargetLayer, ...]:
+        return self.program.layers
+
+    @property
+    def provider(self) -> str:
+        return self.program.provider
+
+    @property
+    def straight_through(self) -> bool:
+        return self.program.straight_through
+
+    def run(self, feeds: Arrays, target: Target) -> Arrays:
+        """Raises `TargetError` for a target that has a place in the picture."""
+        require_placeless(target)
+        image = self.plain.image
+        seen = self.plain.answer(feeds, target)
+        kept = Several(tuple(held(target, seen, n) for n in range(len(seen[INDEX]))))
+        answer: Arrays = {}
+        maps: list[np.ndarray] = []
+        for mirrored, factor in product((False, True), FACTORS):
+            found = self.program.run(changed(feeds, image, mirrored, factor), kept)
+            if not mirrored and factor == 1:
+                answer = found
+            whole = in_picture(found[RAW], picture_size(image, feeds))
+            maps.append(whole[..., ::-1] if mirrored else whole)
+        return answer | {RAW: np.asarray(np.mean(maps, axis=0, dtype=np.float32))}
 
 
 def with_probability(answer: Arrays) -> Arrays:

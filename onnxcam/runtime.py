@@ -59,6 +59,8 @@ class Runner:
             self._session = runtime.InferenceSession(data, options, providers=chosen)
         except Exception as error:  # onnxruntime raises its own types, which have no common base
             raise ExecutionError(f"ONNX Runtime refuses the model: {said(error)}") from None
+        self._quietly = runtime.RunOptions()
+        self._quietly.log_severity_level = 4  # what goes wrong is raised
         self.provider: str = self._session.get_providers()[0]
         if providers and self.provider != chosen[0]:
             raise ExecutionError(
@@ -70,7 +72,7 @@ class Runner:
     def run(self, feeds: Arrays) -> Arrays:
         """All outputs of one run, by name."""
         try:
-            values = self._session.run(None, feeds)
+            values = self._session.run(None, feeds, self._quietly)
         except Exception as error:
             raise ExecutionError(f"the model does not run: {said(error)}") from None
         return dict(zip(self.outputs, values, strict=True))

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import onnx
+import onnx_graphsurgeon as gs
 import pytest
 from builders import classifier, gap_linear
 from graphs import Build, photo
 
 import onnxcam
 from onnxcam import Explanation
-from onnxcam.diagnosis import diagnose, is_empty
+from onnxcam.diagnosis import Evidence, diagnose, is_empty
 from onnxcam.errors import ModelError
 from onnxcam.explanation import normalized
+from onnxcam.methods import Baked
+from onnxcam.methods.scene import Scene
 
 RAW = {"preprocess": {"scale": 1.0}}
 
@@ -127,6 +131,30 @@ def test_a_disconnected_layer_is_refused_by_name() -> None:
         onnxcam.explain(model, photo(), layer="aside")
 
 
+class Forward(Baked):
+    """A map without a gradient, zero everywhere."""
+
+    name = "forward"
+    needs = ("forward only",)
+
+    def emit(self, scene: Scene) -> gs.Tensor:
+        e, features = scene.e, scene.features
+        total = e.reduce("ReduceMax", features.tensor, [features.channel], keepdims=False)
+        return e.cast(e.unsqueeze(e.mul(total, 0), [1]), np.float32)
+
+
+def test_a_method_without_gradients_is_diagnosed_without_one() -> None:
+    """Behind the features is an operator that has no derivative."""
+    b = Build((1, 3, 4, 4))
+    b.op("Relu", ["image"], "features")
+    b.op("Round", ["features"], "rounded")
+    b.op("GlobalAveragePool", ["rounded"], "pooled")
+    b.op("Flatten", ["pooled"], "logits")
+    b.output("logits", [1, 3])
+    found = explain(b.model(), method=Forward(), layer="features", **RAW)
+    assert "nothing that the method does" in found.warnings[0]
+
+
 @pytest.mark.parametrize(
     ("values", "empty"),
     [
@@ -136,7 +164,8 @@ def test_a_disconnected_layer_is_refused_by_name() -> None:
         ([[np.nan, 1]], True),
         ([[np.inf, 1]], True),
         ([[0, 1e-30]], False),
-        ([[-2, -1]], False),
+        ([[-2, -1]], True),
+        ([[-2, 1]], False),
     ],
 )
 def test_empty_and_normalised_agree(values: list[list[float]], empty: bool) -> None:
@@ -153,11 +182,50 @@ def test_the_largest_floats_do_not_overflow() -> None:
     top = np.finfo(np.float32).max
     with np.errstate(all="raise"):
         np.testing.assert_array_equal(
-            normalized(np.array([[-top, 0, top]], np.float32)), [[0, 0.5, 1]]
+            normalized(np.array([[-top, 0, top]], np.float32)), [[0, 0, 1]]
         )
+
+
+def evidence(**other: Any) -> Evidence:
+    """Of a live layer without a gradient, unless told otherwise."""
+    usual: dict[str, Any] = {
+        "x": photo(4, 4).transpose(2, 0, 1)[None].astype(np.float32),
+        "score": 1.0,
+        "probability": 0.5,
+        "activations": np.arange(12.0).reshape(3, 2, 2),
+        "spatial": (-2, -1),
+        "gradient": np.zeros((3, 2, 2)),
+    }
+    return Evidence(**(usual | other))
+
+
+ZERO = np.zeros((2, 2))
+ONES = np.ones((2, 2))
+
+
+@pytest.mark.parametrize(
+    ("raw", "seen", "words"),
+    [
+        (ZERO, {"gradient": None}, "nothing that the method does"),
+        (-ONES, {"gradient": None}, "weighted sum is negative"),
+        (ONES, {"gradient": None}, "tells no place from another"),
+        (ONES, {"x": np.ones((1, 3, 4, 4)), "gradient": None}, "it has one colour"),
+        (ONES, {"x": np.ones((1, 4, 4, 3)), "gradient": None}, "it has one colour"),
+        (ONES, {"activations": np.ones((3, 2, 2)), "gradient": None}, "activations are"),
+        (np.ones((1, 1)), {"gradient": None}, "one position only"),
+        (ZERO, {"activations": np.zeros((3, 2, 2)), "gradient": None}, "are zero"),
+        (ZERO, {"remark": "the moon is down"}, "the moon is down"),
+        (ZERO * np.nan, {"gradient": None}, "the method's own arithmetic"),
+        (ZERO * np.nan, {"x": np.full((1, 3, 4, 4), np.nan)}, "the model's input is not"),
+        (ZERO * np.nan, {"score": np.inf}, "behind the target layer"),
+        (ZERO, {"gradient": np.full((3, 2, 2), np.inf)}, "gradient overflows"),
+    ],
+)
+def test_every_cause_has_words(raw: np.ndarray, seen: dict[str, Any], words: str) -> None:
+    with np.errstate(all="raise"):
+        assert words in diagnose(raw, evidence(**seen))
 
 
 @pytest.mark.parametrize(("score", "words"), [("probability", "saturated"), ("logit", "zero")])
 def test_saturation_is_named_for_the_probability_only(score: str, words: str) -> None:
-    ones, zeros = np.ones((3, 2, 2)), np.zeros((3, 2, 2))
-    assert words in diagnose(np.zeros((2, 2)), ones, zeros, 1.0, score)
+    assert words in diagnose(np.zeros((2, 2)), evidence(probability=1.0, differentiated=score))

@@ -101,7 +101,8 @@ def _weights(subject: Subject, score: np.ndarray) -> tuple[np.ndarray, Arrays]:
     best = score.reshape(score.shape[:2]).astype(np.float64).argmax(1)[:, None]
     weights = np.zeros(score.shape)
     np.put_along_axis(weights.reshape(score.shape[:2]), best, 1, 1)
-    return weights, subject.feeds | {CLASS_INPUT: best}
+    chosen = best + 1 if subject.head.is_binary else best  # its class 1 is what its unit speaks for
+    return weights, subject.feeds | {CLASS_INPUT: chosen}
 
 
 def _rewritten(subject: Subject, recorded: Sequence[gs.Tensor]) -> onnx.ModelProto:

@@ -14,7 +14,7 @@ from onnxcam.compose import compose
 from onnxcam.errors import ExecutionError, OnnxCamError, UnsupportedOperatorError
 from onnxcam.graph.layers import rank_layers
 from onnxcam.graph.load import ModelSource
-from onnxcam.methods.gradcam import GradCAM
+from onnxcam.methods.gradient.gradcam import GradCAM
 from onnxcam.targets import Classes
 
 STEADIER = 3.0

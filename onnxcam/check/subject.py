@@ -17,7 +17,8 @@ from onnxcam.autodiff.walk import find_path
 from onnxcam.card import LabelSpec, PreprocessSpec
 from onnxcam.errors import ModelError
 from onnxcam.explainer import understand
-from onnxcam.graph.head import Head, explained_tensors, find_head
+from onnxcam.graph.explained import explained_tensors
+from onnxcam.graph.head import Head, find_head
 from onnxcam.graph.layers import resolve_layer
 from onnxcam.graph.load import ModelSource
 from onnxcam.graph.network import Network, is_float, operands

@@ -1,0 +1,212 @@
+"""Running what lies behind some tensors again and again, on changed values of them.
+
+Variants run together where the model allows it. Whether it does is tried out, because a model may
+fix its batch anywhere inside, or work something out from the whole batch (dynamic quantisation
+does): then they run one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnxcam.compose import Addition
+from onnxcam.errors import ExecutionError
+from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.network import Network
+from onnxcam.graph.split import Split, split
+from onnxcam.runtime import Arrays, Runner
+from onnxcam.targets import Explained, Target
+
+BATCH = 32
+"""Variants run together where the model leaves the batch open."""
+
+MEMORY = 2**30
+"""Bytes that the activations of a batch of variants may take, roughly."""
+
+_TENSORS_ALIVE = 4
+"""Tensors as large as the largest that a run holds at once, roughly."""
+
+_TOLERANCE = 1e-3
+
+_CROSSING = "cam_crossing_{}"
+
+Feeds = Callable[[int], Arrays]
+"""What the model is fed, the unchanged picture and all else, for so many copies of it."""
+
+
+@dataclass
+class Section:
+    """Some of a target's tensors as functions of the tensors `cut`.
+
+    `batch` is the model's own, None where it is open; `together` how many variants run at a time,
+    once that was tried out. The sessions are made when they are first needed.
+    """
+
+    network: Network
+    cut: tuple[gs.Tensor, ...]
+    target: Target
+    outputs: Callable[[Explained], dict[str, gs.Tensor]]
+    batch: int | None
+    providers: Sequence[str] | None
+    together: int | None = field(default=None, init=False)
+
+    @property
+    def crossing(self) -> dict[str, gs.Tensor]:
+        """The tensors that reach the outputs around the cut."""
+        return self.split.crossing
+
+    @cached_property
+    def split(self) -> Split:
+        e, explained = self._emitted
+        defaults = {choice.variable.name: choice.default for choice in explained.choices}
+        return split(e, self.cut, self.outputs(explained), defaults)
+
+    @cached_property
+    def _emitted(self) -> tuple[Emitter, Explained]:
+        e = Emitter(self.network)
+        return e, self.target.emit(e)
+
+    @cached_property
+    def runner(self) -> Runner:
+        return Runner(self.split.model, self.providers)
+
+    @cached_property
+    def inputs(self) -> set[str]:
+        return {value.name for value in self.split.model.graph.input}
+
+    @property
+    def largest_batch(self) -> int:
+        fitting = MEMORY // (4 * _TENSORS_ALIVE * max(1, self.split.largest))
+        return max(1, min(BATCH, fitting))
+
+    def crossing_values(self, feeds: Arrays, target: Target) -> Arrays:
+        """What crosses in a run of the whole model, by name."""
+        given = {name: feeds[name] for name in self.crossing if name in feeds}
+        if len(given) == len(self.crossing):
+            return given
+        found = self._front.run(feeds | target.feeds())
+        return {name: found[_CROSSING.format(k)] for k, name in enumerate(self.crossing)}
+
+    @cached_property
+    def _front(self) -> Runner:
+        outputs = {_CROSSING.format(k): t for k, t in enumerate(self.crossing.values())}
+        model = Addition(*self._emitted).serialized(outputs)
+        return Runner(model, self.providers, self.network.folder)
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """A section behind one picture's tensors, for one picture's targets."""
+
+    section: Section
+    feeds: Feeds
+    target: Target
+
+    def answers(self, variants: Arrays) -> Arrays:
+        """The outputs for variants of the tensors cut at, (n, ...) each, by name.
+
+        Of what crosses, variants may be given too; all else is that of the unchanged picture.
+        """
+        cut = (tensor.name for tensor in self.section.cut)
+        named = dict(zip(cut, self.section.split.entrances, strict=True))
+        given = {named.get(name, name): value for name, value in variants.items()}
+        count = len(next(iter(given.values())))
+        size = self._together(given)
+        parts = [
+            self._run({name: value[start : start + size] for name, value in given.items()}, size)
+            for start in range(0, count, size)
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    @cached_property
+    def crossing(self) -> Arrays:
+        """What crosses for the unchanged picture, in a batch of the model's own size."""
+        return self.section.crossing_values(self.feeds(self._unit), self.target)
+
+    @property
+    def _unit(self) -> int:
+        return self.section.batch or 1
+
+    def _run(self, given: Arrays, size: int) -> Arrays:
+        """One run; a batch of fixed size is filled with the last variant."""
+        count = len(next(iter(given.values())))
+        missing = self._unit - count
+        if missing > 0:
+            given = {
+                name: np.concatenate([value, np.repeat(value[-1:], missing, axis=0)])
+                for name, value in given.items()
+            }
+        fed = self._crossing_of(max(count, self._unit)) | self.target.feeds() | given
+        feeds = {name: value for name, value in fed.items() if name in self.section.inputs}
+        found = self.section.runner.run(feeds)
+        return {name: value[:count] for name, value in found.items()}
+
+    def _together(self, given: Arrays) -> int:
+        """How many variants to run at a time."""
+        if self._unit > 1:
+            return self._unit
+        if self.section.together is None:
+            largest = self.section.largest_batch
+            self.section.together = largest if self._may_batch(given) else 1
+        return self.section.together
+
+    def _may_batch(self, given: Arrays) -> bool:
+        """Whether variants have the same answers together as alone."""
+        first, last = ({name: v[[k]] for name, v in given.items()} for k in (0, -1))
+        faded = {name: (v[:1] * 0.5).astype(v.dtype) for name, v in given.items()}
+        alone = [self._run(variant, 1) for variant in (first, last, faded)]
+        three = {name: np.concatenate([first[name], last[name], faded[name]]) for name in given}
+        try:
+            together = self._run(three, 3)
+        except ExecutionError:
+            return False
+        for name, found in together.items():
+            expected = np.concatenate([one[name] for one in alone])
+            if found.shape != expected.shape:
+                return False
+            scale = np.abs(expected[np.isfinite(expected)]).max(initial=0)
+            if not np.allclose(found, expected, _TOLERANCE, _TOLERANCE * scale, equal_nan=True):
+                return False
+        return True
+
+    def _crossing_of(self, count: int) -> Arrays:
+        """What crosses for so many copies of the picture."""
+        if count == self._unit:
+            return self.crossing
+        return {
+            name: _repeated(one, self._of_two.get(name), count)
+            for name, one in self.crossing.items()
+        }
+
+    @cached_property
+    def _of_two(self) -> Arrays:
+        """What crosses for two copies of the picture; nothing where the model takes only one."""
+        if self.section.batch is not None or not self.crossing:
+            return {}
+        try:
+            return self.section.crossing_values(self.feeds(2), self.target)
+        except ExecutionError:
+            return {}
+
+
+def _repeated(one: np.ndarray, two: np.ndarray | None, count: int) -> np.ndarray:
+    """A value for many copies of a picture, from those for one and, if known, for two.
+
+    A batch's pictures follow each other along an axis, whole or element by element; lengths that
+    were worked out from its size grow in proportion. Which it is shows in the value for two.
+    """
+    if two is None:
+        return np.concatenate([one] * count) if one.ndim > 1 else one
+    if one.shape == two.shape:
+        grows = one.dtype.kind in "iu" and not np.array_equal(one, two)
+        return one + (two - one) * (count - 1) if grows else one
+    axis = next(k for k, (a, b) in enumerate(zip(one.shape, two.shape, strict=True)) if a != b)
+    doubled = np.concatenate([one, one], axis)
+    if doubled.shape == two.shape and np.allclose(doubled, two, _TOLERANCE, equal_nan=True):
+        return np.concatenate([one] * count, axis)
+    return np.repeat(one, count, axis)

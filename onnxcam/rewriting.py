@@ -1,0 +1,115 @@
+"""A model rewritten so that it explains itself, wherever ONNX runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+
+from onnxcam.card import LabelSpec, PreprocessSpec
+from onnxcam.compose import PROFILES, compose
+from onnxcam.errors import MethodError, ModelError, TargetError
+from onnxcam.explainer import Explainer
+from onnxcam.graph.external import completed
+from onnxcam.graph.layers import LayerSpec
+from onnxcam.graph.load import ModelSource
+from onnxcam.graph.network import Network
+from onnxcam.graph.stated_grid import placed
+from onnxcam.laboratory import BOX
+from onnxcam.methods import Baked, Method, find_method
+from onnxcam.methods.smoothing import AUGMENT, EIGEN
+from onnxcam.runtime import Arrays
+from onnxcam.targets import CLASS_INPUT, Case, Classes, Target, Wanted
+from onnxcam.targets.usual import usual_target
+from onnxcam.version import __version__
+
+
+def rewrite(
+    model: ModelSource,
+    method: str | Method = "gradcam",
+    layer: LayerSpec = None,
+    top: int = 1,
+    profile: str = "cpu",
+    score: str = "logit",
+    target: int | str | Wanted | None = None,
+    preprocess: PreprocessSpec = None,
+    labels: LabelSpec = None,
+    grid: Sequence[int] | None = None,
+    fuse: str = "mean",
+    smooth: str | None = None,
+    **parameters: Any,
+) -> onnx.ModelProto:
+    """The model with its explanation inside, still an ordinary ONNX model.
+
+    Original inputs and outputs keep names, order, types, shapes and values. Added are the outputs
+    `cam`, float32 (N, K, h, w), the method's raw map at the layer's resolution, and `cam_target`,
+    int64 (N, K), the classes explained; and an input `cam_class`, int64 (N, K) or (1, K), that
+    may be left out: then the K = `top` best classes are explained (an entry of -1 does the same
+    for one of them), or what `target` says. Other targets have inputs of their own, with what was
+    given as their default. `metadata_props` records version, method, layer, score, top, profile,
+    a target that was given, and whether the gradient is exact or, through a quantised model's
+    rounding, straight-through.
+
+    `layer` is a tensor, node or framework scope name, an index into `find_layers`, a list of
+    those, or None for the automatic choice. `target`, `preprocess`, `labels`, `grid` and `fuse`
+    are as for `Explainer`, but the target cannot depend on the picture; `smooth` may be "eigen";
+    `parameters` are the method's own. Of several layers `cam` has the picture's size. Of a model
+    over 2 GB the weights stay in their files, and the result refers to them (`save_model` writes
+    it). Raises subclasses of `OnnxCamError`.
+    """
+    if profile not in PROFILES:
+        raise ModelError(f"no profile '{profile}'; there is {', '.join(PROFILES)}")
+    if target is not None and top != 1:
+        raise TargetError("give either a target or top, not both")
+    chosen = find_method(method, **parameters)
+    if not isinstance(chosen, Baked):
+        raise MethodError(
+            f"method '{chosen.name}' runs the model many times, so it cannot live in the file; "
+            f"onnxcam methods lists those that bake"
+        )
+    if smooth == AUGMENT:
+        raise MethodError(
+            f"smoothing with '{AUGMENT}' runs the model six times, so it cannot live in the file; "
+            f"smooth with '{EIGEN}', or leave it out"
+        )
+    network = Network(model)
+    if target is None:
+        settled = usual_target(network, top, score).settled(_without_picture(network))
+    else:
+        explainer = Explainer(model, preprocess=preprocess, labels=labels, score=score)
+        settled = explainer.wanted(target).settled(explainer.case())
+    made = compose(network, chosen, placed(layer, grid), settled, fuse, smooth)
+    boxes = {} if made.explained.box is None else {BOX: made.explained.box}
+    rewritten = made.model(
+        {"cam": made.raw, "cam_target": made.explained.index, **boxes},
+        {
+            "onnxcam.version": __version__,
+            "onnxcam.method": chosen.name,
+            **({"onnxcam.parameters": json.dumps(parameters)} if parameters else {}),
+            "onnxcam.layer": ", ".join(one.name for one in made.layers),
+            **({"onnxcam.fuse": fuse} if len(made.layers) > 1 else {}),
+            **({"onnxcam.smooth": smooth} if smooth else {}),
+            "onnxcam.score": settled.score if isinstance(settled, Classes) else score,
+            "onnxcam.top": str(made.explained.count),
+            **({} if target is None else {"onnxcam.target": _name(settled, made.explained.count)}),
+            "onnxcam.profile": profile,
+            "onnxcam.gradient": "straight-through" if made.straight_through else "exact",
+        },
+    )
+    return completed(rewritten)
+
+
+def _without_picture(network: Network) -> Case:
+    def answer(image: object = None) -> Arrays:
+        raise TargetError("this target depends on the picture, and there is none yet")
+
+    return Case(network, answer)
+
+
+def _name(target: Target, count: int) -> str:
+    """What the scalars of a target are called."""
+    classes = target.feeds().get(CLASS_INPUT, np.zeros((1, count), np.int64))
+    return ", ".join(target.key(k, int(index)) for k, index in enumerate(classes[0]))
