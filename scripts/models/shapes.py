@@ -41,16 +41,8 @@ def draw(seed: int) -> Picture:
     label = int(rng.integers(len(CLASSES)))
     radius = rng.uniform(*DIAMETER) / 2
     centre = rng.uniform(radius + 2, SIZE - radius - 2, 2)
-    outline = _outline(CLASSES[label], rng.uniform(0, 2 * np.pi)) * radius + centre
-    silhouette = _fill(outline)
-    coverage = silhouette
-    if CLASSES[label] == "ring":
-        coverage = silhouette - _fill((outline - centre) * _HOLE + centre)
-
-    background = _background(rng)
-    colour = _contrasting(rng, background, silhouette > 0.5)
-    alpha = coverage[..., None]
-    picture = background * (1 - alpha) + (colour + _shading(rng)) * alpha
+    coverage, silhouette = cover(CLASSES[label], radius, centre, rng.uniform(0, 2 * np.pi))
+    picture = paint(rng, background(rng), coverage, silhouette)
     picture += rng.normal(0, rng.uniform(2, 10), picture.shape)
     image = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
     return Picture(image, label, silhouette > 0.5)
@@ -64,6 +56,27 @@ def draw_many(seeds: range) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         np.array([p.label for p in pictures], np.int64),
         np.stack([p.mask for p in pictures]),
     )
+
+
+def cover(
+    name: str, radius: float, centre: np.ndarray, rotation: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """How much of each pixel a shape covers, and its silhouette (a ring's has no hole): (96, 96)
+    float64 in [0, 1]; `centre` is (x, y)."""
+    outline = _outline(name, rotation) * radius + centre
+    silhouette = _fill(outline)
+    if name != "ring":
+        return silhouette, silhouette
+    return silhouette - _fill((outline - centre) * _HOLE + centre), silhouette
+
+
+def paint(
+    rng: np.random.Generator, picture: np.ndarray, coverage: np.ndarray, silhouette: np.ndarray
+) -> np.ndarray:
+    """The picture, float64, with a shape on it, in a colour that stands out."""
+    colour = _contrasting(rng, picture, silhouette > 0.5)
+    alpha = coverage[..., None]
+    return picture * (1 - alpha) + (colour + _shading(rng)) * alpha
 
 
 def _outline(name: str, rotation: float) -> np.ndarray:
@@ -98,7 +111,7 @@ def _fill(outline: np.ndarray) -> np.ndarray:
     return cv2.resize(fine, (SIZE, SIZE), interpolation=cv2.INTER_AREA) / 255.0
 
 
-def _background(rng: np.random.Generator) -> np.ndarray:
+def background(rng: np.random.Generator) -> np.ndarray:
     """A gradient with soft clouds, crossed by lines and strewn with long thin blobs."""
     angle = rng.uniform(0, 2 * np.pi)
     ramp = _XS * np.cos(angle) + _YS * np.sin(angle) + 0.5
