@@ -22,8 +22,11 @@ from onnxcam.graph.split import Split, split
 from onnxcam.runtime import Arrays, Runner
 from onnxcam.targets import Explained, Target
 
-BATCH = 32
-"""Variants run together where the model leaves the batch open."""
+LEAST = 4
+"""Variants run together where the model leaves the batch open, unless memory is short."""
+
+ELEMENTS = 2**22
+"""Elements of the largest tensor up to which more are: what no cache holds costs time."""
 
 MEMORY = 2**30
 """Bytes that the activations of a batch of variants may take, roughly."""
@@ -81,8 +84,9 @@ class Section:
 
     @property
     def largest_batch(self) -> int:
-        fitting = MEMORY // (4 * _TENSORS_ALIVE * max(1, self.split.largest))
-        return max(1, min(BATCH, fitting))
+        elements = max(1, self.split.largest)
+        fitting = MEMORY // (4 * _TENSORS_ALIVE * elements)
+        return max(1, min(fitting, max(LEAST, ELEMENTS // elements)))
 
     def crossing_values(self, feeds: Arrays, target: Target) -> Arrays:
         """What crosses in a run of the whole model, by name."""

@@ -17,6 +17,7 @@ from onnxcam.graph.features import FeatureMap, as_feature_map
 from onnxcam.graph.layers import TargetLayer
 from onnxcam.graph.network import Network
 from onnxcam.graph.picture import ImageInput, find_image_input
+from onnxcam.graph.pooling import Pooled, pooled
 from onnxcam.graph.roles import follow_roles
 from onnxcam.methods.scene import Scene
 from onnxcam.runtime import Arrays, Runner
@@ -79,6 +80,17 @@ class Equipment:
         return Section(
             self.network, (tensor,), self.target, _scalars, self.image.batch, self.providers
         )
+
+    @cached_property
+    def pooled(self) -> Pooled | None:
+        """The mean over all places, where that is all that is read of the layer."""
+        return pooled(self.network, self.layers[0].features)
+
+    @cached_property
+    def behind_pooled(self) -> Section:
+        """The target's scalars as functions of that mean."""
+        assert self.pooled is not None
+        return self._behind(self.pooled.tensor)
 
     @cached_property
     def skips(self) -> dict[str, FeatureMap]:
@@ -215,6 +227,15 @@ class Laboratory:
         return _scalar_of(self._head.answers(variants))
 
     @property
+    def pools(self) -> bool:
+        return self.equipment.pooled is not None
+
+    def scores_of_means(self, means: np.ndarray) -> np.ndarray:
+        pooled = self.equipment.pooled
+        assert pooled is not None
+        return _scalar_of(self._pooled.answers({pooled.tensor.name: pooled.laid_out(means)}))
+
+    @property
     def skips(self) -> dict[str, tuple[FeatureMap, np.ndarray]]:
         values = self._head.crossing
         return {name: (found, values[name][:1]) for name, found in self.equipment.skips.items()}
@@ -229,6 +250,10 @@ class Laboratory:
     @cached_property
     def _head(self) -> Rerun:
         return Rerun(self.equipment.behind_layer, self._copies, self._target)
+
+    @cached_property
+    def _pooled(self) -> Rerun:
+        return Rerun(self.equipment.behind_pooled, self._copies, self._target)
 
     def _copies(self, count: int) -> Arrays:
         return self._others(count) | {self.image.name: np.repeat(self.x, count, axis=0)}

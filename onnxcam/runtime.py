@@ -79,9 +79,12 @@ class Runner:
 
 
 def said(error: Exception) -> str:
-    """The first line of what ONNX Runtime says, without its error code."""
+    """The first line of what ONNX Runtime says, without its error code, and lengths that misfit."""
     first = one_line(error)
-    return first.split(" : ", 3)[-1] if first.startswith("[ONNXRuntimeError]") else first
+    said = first.split(" : ", 3)[-1] if first.startswith("[ONNXRuntimeError]") else first
+    lines = (line.strip() for line in str(error).splitlines())
+    lengths = ", ".join(line for line in lines if line.startswith("index: "))
+    return f"{said} {lengths}" if lengths else said
 
 
 def _providers(runtime: Any, wanted: Sequence[str] | None) -> list[str]:

@@ -1,9 +1,9 @@
-"""OpenVINO XAI's Recipro-CAM, timed for `search_price.py`, which runs this in another environment.
+"""OpenVINO XAI's Recipro-CAMs, timed for `search_price.py`, which runs this in another environment.
 
 Prints the seconds of each round as a JSON list, or with a file to write to, leaves the map there.
 
 Environment: pip install openvino==2024.4 openvino-xai==1.1
-Run: python scripts/search_price_openvino.py MODEL.onnx ROUNDS THREADS [MAP.npy]
+Run: python scripts/search_price_openvino.py METHOD MODEL.onnx ROUNDS THREADS [MAP.npy]
     (the image is beside the model, MODEL.npy)
 """
 
@@ -16,15 +16,18 @@ from pathlib import Path
 
 import numpy as np
 import openvino as ov
-from openvino_xai.methods.white_box.recipro_cam import ReciproCAM
+from openvino_xai.methods.white_box.recipro_cam import ReciproCAM, ViTReciproCAM
+
+METHODS = {"ReciproCAM": ReciproCAM, "ViTReciproCAM": ViTReciproCAM}
 
 
-def main(file: Path, rounds: int, threads: int, answer: Path | None) -> None:
+def main(name: str, file: Path, rounds: int, threads: int, answer: Path | None) -> None:
     image = np.load(file.with_suffix(".npy"))
     core = ov.Core()
-    method = ReciproCAM(core.read_model(file), embed_scaling=False, prepare_model=False)
+    method = METHODS[name](core.read_model(file), embed_scaling=False, prepare_model=False)
     explained = method.prepare_model(load_model=False)
-    compiled = core.compile_model(explained, "CPU", {"INFERENCE_NUM_THREADS": threads})
+    settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
+    compiled = core.compile_model(explained, "CPU", settings)
     spent = []
     for _ in range(rounds + 1):
         start = time.perf_counter()
@@ -36,5 +39,5 @@ def main(file: Path, rounds: int, threads: int, answer: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    name, rounds, threads, *answer = sys.argv[1:]
-    main(Path(name), int(rounds), int(threads), Path(answer[0]) if answer else None)
+    name, file, rounds, threads, *answer = sys.argv[1:]
+    main(name, Path(file), int(rounds), int(threads), Path(answer[0]) if answer else None)

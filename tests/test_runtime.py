@@ -123,3 +123,9 @@ def test_without_the_runtime_models_are_rewritten_all_the_same(
     assert onnxcam.rewrite(classifier()).graph.output[1].name == "cam"
     with pytest.raises(ExecutionError, match="not installed"):
         onnxcam.explain(classifier(), np.zeros((8, 8), np.uint8))
+
+
+def test_lengths_that_misfit_are_named() -> None:
+    with pytest.raises(ExecutionError, match=r"image .*index: 2 Got: 12 Expected: 16") as caught:
+        Runner(classifier()).run({"image": np.zeros((1, 3, 12, 16), np.float32)})
+    assert len(str(caught.value).splitlines()) == 1

@@ -64,6 +64,14 @@ class Lab(Protocol):
         only what lies behind is run. All else is as for the unchanged picture, except for `skips`
         (n, ...) by name."""
 
+    @property
+    def pools(self) -> bool:
+        """Whether nothing of the layer is read behind it but its mean over all places."""
+
+    def scores_of_means(self, means: np.ndarray) -> np.ndarray:
+        """The targets' scalars, (n, K), for changed means of the layer's channels, (n, C), where
+        `pools` says that they are all that counts."""
+
     def gradients(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The target layer's activations (n, ...) and the gradient of each target with respect
         to them, (n, K, ...), for changed pictures."""

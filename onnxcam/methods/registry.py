@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
-from onnxcam.errors import MethodError, nearest, one_line
+from onnxcam.errors import MethodError, nearest
 from onnxcam.methods.base import Method
+from onnxcam.methods.parameters import require_types
 
 _METHODS: dict[str, type[Method]] = {}
 _M = TypeVar("_M", bound=type[Method])
@@ -28,7 +29,8 @@ def methods() -> list[type[Method]]:
 def find_method(spec: str | Method, **parameters: Any) -> Method:
     """A method by name with its parameters, or as it is.
 
-    Raises `MethodError` with the nearest names for a method or parameter that does not exist.
+    Raises `MethodError` with the nearest names for a method or parameter that does not exist,
+    and for values that a method cannot work with.
     """
     if isinstance(spec, Method):
         return spec
@@ -41,11 +43,8 @@ def find_method(spec: str | Method, **parameters: Any) -> Method:
         if name not in known:
             there = nearest(name, known) or f"; it has {', '.join(known) or 'none'}"
             raise MethodError(f"method '{spec}' has no parameter '{name}'{there}")
-    try:
-        return kind(**parameters)
-    except TypeError as error:  # a word where a number belongs
-        given = ", ".join(f"{name}={value!r}" for name, value in parameters.items())
-        raise MethodError(f"method '{spec}' cannot work with {given} ({one_line(error)})") from None
+    require_types(kind, spec, parameters)
+    return kind(**parameters)
 
 
 def read_parameters(words: Iterable[str]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnxcam.errors import ModelError, PreprocessError
+from onnxcam.errors import ModelError, PreprocessError, TargetError
 from onnxcam.graph.dense_head import find_dense_head
 from onnxcam.graph.detections import find_detections
 from onnxcam.graph.head import find_head
@@ -10,7 +10,7 @@ from onnxcam.graph.network import Network
 from onnxcam.targets.base import Target, Wanted
 from onnxcam.targets.boxes import Box
 from onnxcam.targets.classes import Classes, require_top
-from onnxcam.targets.offer import offers_regions
+from onnxcam.targets.offer import offers_regions, require_head
 from onnxcam.targets.region import Region
 
 
@@ -18,14 +18,15 @@ def usual_target(network: Network, top: int, score: str) -> Wanted:
     """What is explained where nobody says: the best classes, of a detector the best
     boxes, of a segmentation its main region.
 
-    Raises `ModelError` for a model that gives neither, and `TargetError` for too many classes.
+    Raises `ModelError` for a model that gives none of these, and `TargetError` for too many
+    classes, or for `top` where the picture has no class of its own.
     """
     if find_detections(network) is not None:
         return Box.best(top)
     try:
-        head = find_head(network)
-    except ModelError:
-        if not offers_regions(network) or top != 1:
+        head = require_head(network)
+    except TargetError:
+        if top != 1:
             raise
         return Region()
     require_top(head, top)  # before arrays of that size are made

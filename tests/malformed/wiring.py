@@ -103,7 +103,7 @@ refused(
     no_graph=changed(lambda model: model.ClearField("graph")),
 )
 refused(
-    "no output holds one score a class.*image",
+    "no layer between picture and score is spatial",
     output_is_the_input=changed(lambda m: m.graph.output[0].CopyFrom(m.graph.input[0])),
 )
 refused(

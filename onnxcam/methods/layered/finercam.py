@@ -10,7 +10,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff import differentiate
-from onnxcam.errors import MethodError
+from onnxcam.errors import MethodError, ModelError
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.head import Head, find_head
 from onnxcam.graph.layers import LayerSpec, TargetLayer
@@ -63,7 +63,7 @@ class FinerCAM(Baked):
 
     def emit(self, scene: Scene) -> gs.Tensor:
         e, explained = scene.e, scene.explained
-        scores = Scores.of(e, find_head(e.network))
+        scores = Scores.of(e, _classes(e.network))
         if explained.probability is None or not _explains(scores.head, explained):
             raise MethodError("finercam compares classes, and the target is none; choose gradcam")
         if scores.head.classes < 2:
@@ -99,6 +99,15 @@ class FinerCAM(Baked):
         share = e.div(powers, e.reduce("ReduceSum", powers, [-1]))
         mean = e.reduce("ReduceSum", e.mul(share, others), [-1], keepdims=False)
         return e.sub(own, e.mul(mean, self.alpha))
+
+
+def _classes(network: Network) -> Head:
+    try:
+        return find_head(network)
+    except ModelError:
+        raise MethodError(
+            "finercam compares classes, and the model gives the picture none; choose gradcam"
+        ) from None
 
 
 def _explains(head: Head, explained: Explained) -> bool:

@@ -10,7 +10,8 @@ from onnxcam.errors import MethodError
 from onnxcam.methods.base import Searched
 from onnxcam.methods.lab import Lab
 from onnxcam.methods.registry import register
-from onnxcam.methods.search.variants import by_channel, scored
+from onnxcam.methods.search.layer_variants import scores_without
+from onnxcam.methods.search.variants import by_channel
 
 _THRESHOLD = 0.01
 
@@ -21,7 +22,8 @@ class AblationCAM(Searched):
     """ReLU of the channels' sum, each weighted by how much of the score is lost without it.
 
     Only what lies behind the layer is run, on activations with one channel set to zero, in the
-    class and register tokens too. Channels that are zero anyway take no run: nothing is lost.
+    class and register tokens too; where the head pools the layer, on its means. Channels that are
+    zero anyway take no run: nothing is lost.
     Zero is the paper's choice; pytorch-grad-cam agrees where a layer's smallest activation is 0,
     as behind a ReLU, and otherwise sets channels to the smallest one minus 1e7, of the batch as it
     is so far, so that its maps there depend on the batch size.
@@ -51,17 +53,10 @@ class AblationCAM(Searched):
         channel = lab.features.channel
         alive = np.moveaxis(lab.activations[0], channel, 0).reshape(len(maps), -1).any(axis=1)
         tried = np.flatnonzero(alive & self._chosen(maps))
-
-        def ablated(part: slice) -> np.ndarray:
-            channels = tried[part]
-            variants = np.repeat(lab.activations, len(channels), axis=0)
-            np.moveaxis(variants, channel, 1)[np.arange(len(channels)), channels] = 0
-            return variants
-
         score = lab.score
         losses = np.zeros((len(maps), len(score)), np.float32)
         if len(tried):
-            losses[tried] = score - scored(len(tried), ablated, lab.head_scores)
+            losses[tried] = score - scores_without(lab, tried)
         weights = losses / np.where(score == 0, 1, score)
         return np.maximum(np.tensordot(weights.T, maps, 1), 0)
 

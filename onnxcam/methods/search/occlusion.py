@@ -41,6 +41,8 @@ class Occlusion(BlackBox):
     cost = "windows (784 at 224x224)"
 
     def __post_init__(self) -> None:
+        if not np.isfinite(self.baseline):
+            raise MethodError(f"occlusion: the baseline is {self.baseline}; it must be finite")
         windows, strides = np.atleast_1d(self.window), np.atleast_1d(self.stride)
         if windows.min() < 1 or strides.min() < 1:
             raise MethodError(

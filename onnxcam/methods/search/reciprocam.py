@@ -13,6 +13,7 @@ from onnxcam.graph.network import Network
 from onnxcam.methods.base import Searched
 from onnxcam.methods.lab import Lab
 from onnxcam.methods.registry import register
+from onnxcam.methods.search.layer_variants import scores_of_places
 from onnxcam.methods.search.variants import as_laid_out, by_channel, scored
 
 _NEIGHBOURHOOD = (0.25, 0.5, 0.25)
@@ -44,8 +45,8 @@ class ReciproCAM(Searched):
     """The score of what every place of the layer says alone, all others set to zero.
 
     The form of OpenVINO XAI: masks of one place, or with `use_gaussian` the paper's 3x3 ones, and
-    logits where the paper has softmax outputs. Only what lies behind the layer is run. Class and
-    register tokens, where there are some, stay.
+    logits where the paper has softmax outputs. Only what lies behind the layer is run, on its
+    means where the head pools it. Class and register tokens, where there are some, stay.
     """
 
     use_gaussian: bool = False
@@ -60,12 +61,7 @@ class ReciproCAM(Searched):
     def search(self, lab: Lab) -> np.ndarray:
         size = by_channel(lab.features, lab.activations).shape[2:]
         masks = neighbourhoods(size) if self.use_gaussian else single_places(size)
-
-        def alone(part: slice) -> np.ndarray:
-            return lab.activations * as_laid_out(lab.features, masks[part], 1)
-
-        scores = scored(len(masks), alone, lab.head_scores)
-        return np.asarray(scores.T.reshape(-1, *size), np.float32)
+        return np.asarray(scores_of_places(lab, masks).T.reshape(-1, *size), np.float32)
 
 
 @register

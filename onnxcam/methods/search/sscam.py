@@ -43,7 +43,7 @@ class SSCAM(WeightedByScores):
     def __post_init__(self) -> None:
         if self.num_samples < 1:
             raise MethodError(f"num_samples must be at least 1, not {self.num_samples}")
-        if not self.std >= 0:
+        if not 0 <= self.std < float("inf"):
             raise MethodError(f"std, a standard deviation, cannot be {self.std}")
 
     def channel_scores(self, lab: Lab, maps: np.ndarray) -> np.ndarray:
