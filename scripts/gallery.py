@@ -69,7 +69,7 @@ def main(names: list[str]) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     cells = []
     for method in methods():
-        attends = "attention" in method.needs
+        attends = not {"attention", "tokens"}.isdisjoint(method.needs)
         file = FOLDER / f"{method.name.replace('+', 'p')}.jpg"
         if not names or method.name in names:
             overlay, _ = shown(star if attends else cat, method.name)

@@ -2,8 +2,8 @@
 
 The input is a volume (N, 40, 48, 40, 1), the answer one sigmoid unit: the probability of a lesion.
 The network keeps a map of half the volume's resolution up to its pooling, and its training asks
-for the (softly) positive evidence to lie in the lesion, -log of its share there (`shapes_net.py` does the
-like, and says why): where a correct heatmap must be hot is known.
+for the evidence to lie in the lesion, by -log of the share of its softplus there (`shapes_net.py`
+does the like, and says why): where a correct heatmap must be hot is known.
 
 Environment: pip install tensorflow-cpu keras tf2onnx numpy opencv-python-headless
 Run from the repository root: python scripts/models/train_volumes.py

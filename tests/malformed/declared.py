@@ -50,15 +50,18 @@ refused(
     picture_of_one_line=declared([1, 3, 1, 2**30]),
     batch_of_16_million=declared([2**24, 3, 16, 16]),
 )
+refused(  # a signal or a volume, as far as the input goes
+    "Attribute strides has incorrect size",
+    input_of_rank_3=declared([3, 16, 16]),
+    input_of_rank_5=declared([1, 3, 16, 16, 16]),
+)
+refused("takes no picture .* of 5 channels", other_channels=declared([1, 5, 16, 16]))
 refused("'image' would have 2000 dimensions", input_of_rank_2000=declared([1] * 2000))
 refused(
     r"no input takes pictures .*image float32 \[",
     input_of_rank_0=declared([]),
     input_of_rank_1=declared([3]),
     input_of_rank_2=declared([1, 3]),
-    input_of_rank_3=declared([3, 16, 16]),
-    input_of_rank_5=declared([1, 3, 16, 16, 16]),
-    other_channels=declared([1, 5, 16, 16]),
 )
 refused("no layer between picture and score is spatial", too_small=declared([1, 3, 1, 1]))
 refused(
