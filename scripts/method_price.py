@@ -30,7 +30,7 @@ import onnxcam
 from onnxcam.methods import methods
 
 THREADS, PAUSE = 2, 0.4
-ROUNDS, RUNS_A_BLOCK = 7, 5
+ROUNDS, RUNS_A_BLOCK = 5, 5
 SEVERAL = 5
 
 Run = Callable[[], object]
