@@ -89,9 +89,9 @@ INTRODUCTION = """# Gallery
 
 Why does EfficientNet-Lite0 call this an Egyptian cat? One picture, every method that
 `onnxcam methods` lists, each with its defaults (SS-CAM with 4 noisy copies) at the automatic
-layer, the positive part of its map drawn over the picture. What reads attention is shown on a star and the small vision
-transformer of `models/`. Made by `python scripts/gallery.py`; what the methods compute is in
-[methods](methods.md).
+layer, the positive part of its map drawn over the picture. What reads attention is shown on a
+star and the small vision transformer of `models/`. Made by `python scripts/gallery.py`; what the
+methods compute is in [methods](methods.md).
 """
 
 
