@@ -216,6 +216,11 @@ class Explainer:
         return Case(self.network, answer, self.card.index, measure, frame)
 
     @cached_property
+    def _method_warnings(self) -> tuple[str, ...]:
+        """What the method has to say of the model, whatever the picture."""
+        return self.method.warnings(self.network)
+
+    @cached_property
     def _plain(self) -> Runner:
         """The model as it is."""
         return Runner(self.network.serialized, self._providers, self.network.folder)
@@ -246,7 +251,7 @@ class Explainer:
             for k in range(answer[RAW].shape[1]):
                 raw = answer[RAW][0, k]
                 explained = self._named(target, k, answer, frame)
-                warnings = list(self.method.warnings(self.network))
+                warnings = list(self._method_warnings)
                 if program.straight_through:
                     warnings.append(STRAIGHT_THROUGH)
                 if is_empty(raw):

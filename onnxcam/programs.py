@@ -15,9 +15,8 @@ from onnxcam.graph.layers import LayerSpec, TargetLayer
 from onnxcam.graph.network import Network
 from onnxcam.laboratory import BOX, Equipment, Laboratory, held
 from onnxcam.methods import Baked, Method, Searched
-from onnxcam.methods.aggregate import require_fusion
 from onnxcam.methods.maps import fused
-from onnxcam.methods.smoothing import AUGMENT, require_smoothing
+from onnxcam.methods.smoothing import AUGMENT
 from onnxcam.runtime import Arrays, Runner
 from onnxcam.targets import Several, Target
 
@@ -56,12 +55,7 @@ class Order:
 
 
 def program_for(order: Order) -> Program:
-    """Compose, and load, what an order needs.
-
-    Raises `MethodError` for an unknown `fuse` or `smooth`.
-    """
-    require_fusion(order.fuse)
-    require_smoothing(order.method, order.smooth)
+    """Compose, and load, what an order needs."""
     program = _unsmoothed(order)
     if order.smooth != AUGMENT:
         return program

@@ -17,7 +17,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.graph.columns import Columns, row_parts, sources, upstream
-from onnxcam.graph.network import Network, is_float, producer
+from onnxcam.graph.network import Network, is_float, once, producer
 from onnxcam.graph.picture import find_image_input
 
 _ACTIVATIONS = {"Sigmoid": "sigmoid", "HardSigmoid": "sigmoid", "QLinearSigmoid": "sigmoid"}
@@ -58,6 +58,7 @@ class Detections:
         return self.scores.count
 
 
+@once
 def find_detections(network: Network) -> Detections | None:
     """What the model detects; None where it is no detector of a known kind."""
     outputs = [t for t in network.graph.outputs if t.shape is not None and is_float(t)]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, wraps
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -38,6 +40,7 @@ class Network:
             self._facts = Facts(self.proto)
             found = self._facts.tensors
             self.graph: gs.Graph = gs.import_onnx(self.proto)
+        self.answers: dict[Callable[..., Any], Any] = {}
         self._file = file if self.proto is loaded else None
         self._file_state = state
         self.tensors: dict[str, gs.Tensor] = self.graph.tensors()
@@ -128,6 +131,25 @@ class Network:
         """What a run must be fed: graph inputs that are no stored weights."""
         stored = {tensor.name for tensor in self.proto.graph.initializer}
         return [tensor for tensor in self.graph.inputs if tensor.name not in stored]
+
+
+_Answer = TypeVar("_Answer")
+
+
+def once(question: Callable[[Network], _Answer]) -> Callable[[Network], _Answer]:
+    """A question about a network that is worked out once: the network does not change.
+
+    The answer is shared, so nobody may change it either.
+    """
+
+    @wraps(question)
+    def asked(network: Network) -> _Answer:
+        if question not in network.answers:
+            network.answers[question] = question(network)
+        answer: _Answer = network.answers[question]
+        return answer
+
+    return asked
 
 
 class _Stored(LazyValues):

@@ -15,7 +15,7 @@ import onnx_graphsurgeon as gs
 
 from onnxcam.graph.axes import matching_axes
 from onnxcam.graph.dims import Shape, is_static
-from onnxcam.graph.network import Network
+from onnxcam.graph.network import Network, once
 from onnxcam.graph.picture import SPATIAL, find_image_input
 from onnxcam.graph.plain import plain_inputs, plain_op
 from onnxcam.graph.slices import bounds_along
@@ -48,6 +48,7 @@ class Roles:
     suffix: int = 0
 
 
+@once
 def follow_roles(network: Network) -> dict[str, Roles]:
     """The roles of all tensors for which they can be told, by name."""
     picture = find_image_input(network)
