@@ -6,9 +6,9 @@ import numpy as np
 
 from onnxcam.errors import TargetError
 from onnxcam.graph.picture import ImageInput
-from onnxcam.methods.maps import enlarged, unit_range
+from onnxcam.methods.maps import resized, unit_range
 from onnxcam.runtime import Arrays
-from onnxcam.targets import Classes, Contrast, Similarity, Target
+from onnxcam.targets import Target
 
 FACTORS = (0.9, 1.0, 1.1)
 """What the numbers that the model is fed are multiplied by."""
@@ -30,7 +30,7 @@ def changed(feeds: Arrays, image: ImageInput, mirrored: bool, factor: float) -> 
 
 def in_picture(raw: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     """Raw maps (N, K, ...) as heatmaps of the picture's size, each from 0 to 1."""
-    return unit_range(enlarged(unit_range(np.maximum(raw, 0)), size))
+    return unit_range(resized(unit_range(np.maximum(raw, 0)), size))
 
 
 def picture_size(image: ImageInput, feeds: Arrays) -> tuple[int, ...]:
@@ -41,9 +41,7 @@ def picture_size(image: ImageInput, feeds: Arrays) -> tuple[int, ...]:
 
 def require_placeless(target: Target) -> None:
     """Raise `TargetError` for a target that would have to be mirrored with the picture."""
-    structure = target.structure
-    kind = structure[0] if isinstance(structure, tuple) else None
-    if kind not in (Classes, Contrast, Similarity):
+    if target.is_placed:
         raise TargetError(
             "smoothing over augmentations mirrors the picture, and this target is tied to a "
             "place in it; explain a class, or leave the smoothing out"

@@ -7,17 +7,20 @@ does): then they run one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnxcam.batches import count_of, filled_up, in_batches
 from onnxcam.compose import Addition
 from onnxcam.errors import ExecutionError
+from onnxcam.graph.dims import is_static
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import Network
+from onnxcam.graph.picture import find_image_input
 from onnxcam.graph.split import Split, split
 from onnxcam.runtime import Arrays, Runner
 from onnxcam.targets import Explained, Target
@@ -88,6 +91,20 @@ class Section:
         fitting = MEMORY // (4 * _TENSORS_ALIVE * elements)
         return max(1, min(fitting, max(LEAST, ELEMENTS // elements)))
 
+    @property
+    def by_picture(self) -> dict[str, gs.Tensor]:
+        """What of the network crosses and has an entry for each picture; nothing else grows."""
+        batch = self.network.tensors[find_image_input(self.network).name].shape[0]
+        return {
+            name: tensor
+            for name, tensor in self.crossing.items()
+            if (isinstance(batch, str) or batch == 1)
+            and len(tensor.shape or []) > 1
+            and tensor.shape[0] == batch
+            and is_static(tensor.shape[1:])
+            and name in self.network.tensors
+        }
+
     def crossing_values(self, feeds: Arrays, target: Target) -> Arrays:
         """What crosses in a run of the whole model, by name."""
         given = {name: feeds[name] for name in self.crossing if name in feeds}
@@ -105,11 +122,16 @@ class Section:
 
 @dataclass(frozen=True)
 class Rerun:
-    """A section behind one picture's tensors, for one picture's targets."""
+    """A section behind one picture's tensors, for one picture's targets.
+
+    `seen` is what is known already of what crosses, (1, ...) each.
+    """
 
     section: Section
     feeds: Feeds
     target: Target
+    seen: Arrays = field(default_factory=dict)
+    _copies: dict[tuple[str, int], np.ndarray] = field(default_factory=dict, init=False)
 
     def answers(self, variants: Arrays) -> Arrays:
         """The outputs for variants of the tensors cut at, (n, ...) each, by name.
@@ -119,36 +141,28 @@ class Rerun:
         cut = (tensor.name for tensor in self.section.cut)
         named = dict(zip(cut, self.section.split.entrances, strict=True))
         given = {named.get(name, name): value for name, value in variants.items()}
-        count = len(next(iter(given.values())))
-        size = self._together(given)
-        parts = [
-            self._run({name: value[start : start + size] for name, value in given.items()}, size)
-            for start in range(0, count, size)
-        ]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return in_batches(self._run, given, self._together(given))
 
     @cached_property
     def crossing(self) -> Arrays:
         """What crosses for the unchanged picture, in a batch of the model's own size."""
+        if self.seen.keys() >= self.section.crossing.keys():
+            return self.seen
         return self.section.crossing_values(self.feeds(self._unit), self.target)
 
     @property
     def _unit(self) -> int:
         return self.section.batch or 1
 
-    def _run(self, given: Arrays, size: int) -> Arrays:
+    def _run(self, given: Arrays) -> Arrays:
         """One run; a batch of fixed size is filled with the last variant."""
-        count = len(next(iter(given.values())))
-        missing = self._unit - count
-        if missing > 0:
-            given = {
-                name: np.concatenate([value, np.repeat(value[-1:], missing, axis=0)])
-                for name, value in given.items()
-            }
-        fed = self._crossing_of(max(count, self._unit)) | self.target.feeds() | given
+        return filled_up(self._run_whole, given, self._unit)
+
+    def _run_whole(self, given: Arrays) -> Arrays:
+        around = self._crossing_of(count_of(given), self.section.crossing.keys() - given.keys())
+        fed = around | self.target.feeds() | given
         feeds = {name: value for name, value in fed.items() if name in self.section.inputs}
-        found = self.section.runner.run(feeds)
-        return {name: value[:count] for name, value in found.items()}
+        return self.section.runner.run(feeds)
 
     def _together(self, given: Arrays) -> int:
         """How many variants to run at a time."""
@@ -163,10 +177,10 @@ class Rerun:
         """Whether variants have the same answers together as alone."""
         first, last = ({name: v[[k]] for name, v in given.items()} for k in (0, -1))
         faded = {name: (v[:1] * 0.5).astype(v.dtype) for name, v in given.items()}
-        alone = [self._run(variant, 1) for variant in (first, last, faded)]
+        alone = [self._run(variant) for variant in (first, last, faded)]
         three = {name: np.concatenate([first[name], last[name], faded[name]]) for name in given}
         try:
-            together = self._run(three, 3)
+            together = self._run(three)
         except ExecutionError:
             return False
         for name, found in together.items():
@@ -178,14 +192,20 @@ class Rerun:
                 return False
         return True
 
-    def _crossing_of(self, count: int) -> Arrays:
-        """What crosses for so many copies of the picture."""
+    def _crossing_of(self, count: int, names: Collection[str]) -> Arrays:
+        """What of those crosses for so many copies of the picture."""
+        for name in names:
+            if (name, count) not in self._copies:
+                self._copies[name, count] = self._copied(name, count)
+        return {name: self._copies[name, count] for name in names}
+
+    def _copied(self, name: str, count: int) -> np.ndarray:
+        one = self.crossing[name]
         if count == self._unit:
-            return self.crossing
-        return {
-            name: _repeated(one, self._of_two.get(name), count)
-            for name, one in self.crossing.items()
-        }
+            return one
+        if name in self.section.by_picture:
+            return np.repeat(one, count, axis=0)
+        return _repeated(one, self._of_two.get(name), count)
 
     @cached_property
     def _of_two(self) -> Arrays:

@@ -52,6 +52,10 @@ class ImageError(OnnxCamError):
     """A picture that cannot be read or written."""
 
 
+class VolumeError(OnnxCamError):
+    """A volume or a signal that cannot be read, written or explained."""
+
+
 class ExecutionError(OnnxCamError):
     """ONNX Runtime is missing, lacks the provider, or refuses the model."""
 

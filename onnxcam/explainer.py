@@ -4,46 +4,39 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import onnx
 
-from onnxcam.card import Card, LabelSpec, PreprocessSpec, find_card
+from onnxcam.cards import Card, LabelSpec, PreprocessSpec
 from onnxcam.diagnosis import STRAIGHT_THROUGH, Evidence, diagnose, is_empty
 from onnxcam.errors import ExecutionError, TargetError
-from onnxcam.explanation import Explanation
+from onnxcam.explanation import Explanation, Explanations
 from onnxcam.explanation import Target as Named
+from onnxcam.finish import Finish
 from onnxcam.frame import Frame
 from onnxcam.graph.layers import LayerSpec, TargetLayer, rank_layers
-from onnxcam.graph.load import ModelSource, with_picture_size
+from onnxcam.graph.load import ModelSource
 from onnxcam.graph.network import Network
-from onnxcam.graph.picture import ImageInput, find_image_input
+from onnxcam.graph.picture import ImageInput
 from onnxcam.graph.stated_grid import placed
-from onnxcam.images import Picture, as_picture, read_image
-from onnxcam.laboratory import ACTIVATIONS, BOX, Equipment
+from onnxcam.laboratory import ACTIVATIONS, Equipment
 from onnxcam.methods import Method, find_method
 from onnxcam.methods.aggregate import require_fusion
 from onnxcam.methods.smoothing import require_smoothing
-from onnxcam.programs import (
-    INDEX,
-    PROBABILITY,
-    RAW,
-    SCORE,
-    Order,
-    Program,
-    program_for,
-    with_probability,
-)
+from onnxcam.outputs import BOX, INDEX, PROBABILITY, RAW, SCORE
+from onnxcam.overlay import Look, View
+from onnxcam.programs import Order, Program, program_for, with_probability
+from onnxcam.recipes import DEFAULT, find_recipe
 from onnxcam.runtime import Arrays, Runner
+from onnxcam.sources import SPECS, Source, SourceSpec, read_source, size_of, values_of
 from onnxcam.targets import Case, Classes, Target, Wanted, in_parts, joined, require_class
 from onnxcam.targets.offer import require_head
 from onnxcam.targets.spec import Reader
-from onnxcam.targets.usual import fitting_names, usual_target, why_nothing
+from onnxcam.targets.usual import usual_target, why_nothing
+from onnxcam.understanding import understand
 
-ImageSource = str | os.PathLike[str] | np.ndarray
 TargetSpec = int | str | Wanted | Sequence[int | str | Wanted] | None
 
 TOGETHER = 32
@@ -62,7 +55,8 @@ class Explainer:
     "logit" or "probability"; `grid` is the height and width of the picture in tokens, for layers
     (N, T, C) of which the graph does not tell. `fuse` says how the maps of several layers become
     one, "mean" or "max"; `smooth` is None, "augment" (the mean over six changed pictures) or
-    "eigen" (the first component of weighted activations). `parameters` are the method's own.
+    "eigen" (the first component of weighted activations). `finish` makes heatmaps of raw maps;
+    `look` and `view` say how they are drawn. `parameters` are the method's own.
 
     Raises subclasses of `OnnxCamError`.
     """
@@ -79,22 +73,35 @@ class Explainer:
         grid: Sequence[int] | None = None,
         fuse: str = "mean",
         smooth: str | None = None,
+        finish: Finish | None = None,
+        look: Look | None = None,
+        view: View | None = None,
         **parameters: Any,
     ) -> None:
         self.method: Method = find_method(method, **parameters)
         network, image, card = understand(model, preprocess, labels)
         self.network: Network = network
         self.image: ImageInput = image
-        self.card: Card = _with_fitting_labels(card, network)
+        self.card: Card = card
         self.score = score
         self._layer = placed(layer, grid)
         self._providers = providers
         self._fuse = fuse
         self._smooth = smooth
+        self._drawn: dict[str, Any] = {
+            "finish": finish or Finish(),
+            "look": look or Look(),
+            "view": view or View(),
+        }
         require_fusion(fuse)
         require_smoothing(self.method, smooth)
         self._programs: dict[Hashable, Program] = {}
         self._meters: dict[Hashable, Equipment] = {}
+
+    @classmethod
+    def from_recipe(cls, model: ModelSource, recipe: str, **options: Any) -> Explainer:
+        """One that does what a write-up does (`onnxcam recipes`), but for the `options` given."""
+        return cls(model, **{**find_recipe(recipe).options, **options})
 
     @property
     def layers(self) -> tuple[TargetLayer, ...]:
@@ -113,25 +120,28 @@ class Explainer:
 
     def explain(
         self,
-        images: ImageSource | Sequence[ImageSource],
+        images: SourceSpec | Sequence[SourceSpec],
         target: TargetSpec = None,
         top: int = 1,
-    ) -> Explanation | list[Explanation]:
-        """Explain pictures: paths, or arrays (H, W, 3) uint8 RGB (see `images.as_picture`).
+    ) -> Explanation | Explanations:
+        """Explain pictures, volumes or signals, whichever the model takes: paths, or arrays.
 
+        Picture arrays are uint8 RGB (H, W, 3) (see `images.as_picture`), volumes (D, H, W) and
+        signals (L,), with channels in front or behind where there are several.
         `target` is a class number or label, other words for a target (`onnxcam.targets.spec`), an
         object from `onnxcam.targets`, a sequence with one a picture, or None for the `top` best
         classes of each. One picture and one map give an `Explanation`, all else a list, picture by
         picture.
         """
-        if isinstance(images, str | os.PathLike | np.ndarray):
+        if isinstance(images, SPECS):
             found = self.explain([images], target, top)
-            assert isinstance(found, list)
+            assert isinstance(found, Explanations)
             return found[0] if len(found) == 1 else found
         sources = list(images)
         targets = self._targets(target, top, len(sources))
         pairs = zip(sources, targets, strict=True)
-        return [one for source, wanted in pairs for one in self._explain_one(source, wanted)]
+        explained = (one for source, wanted in pairs for one in self._explain_one(source, wanted))
+        return Explanations(explained)
 
     def run(
         self,
@@ -198,8 +208,8 @@ class Explainer:
     def case(self, feeds: Arrays | None = None, frame: Frame | None = None) -> Case:
         """What targets may ask about the model, and about pictures that are fed to it."""
 
-        def answer(image: ImageSource | None = None) -> Arrays:
-            fed = feeds if image is None else self._fed(_picture(image))
+        def answer(image: SourceSpec | None = None) -> Arrays:
+            fed = feeds if image is None else self._fed(read_source(image, self.image))
             if fed is None:
                 raise TargetError("this target depends on the picture, and there is none yet")
             return self._plain.run(fed)
@@ -233,17 +243,17 @@ class Explainer:
                 f"use Explainer.run with all of them"
             )
 
-    def _fed(self, picture: Picture) -> Arrays:
+    def _fed(self, source: Source) -> Arrays:
         """A model of fixed batch size gets the picture that often."""
-        x = self.card.preprocess.tensor(picture, self.image)
+        x = self.card.preprocess.tensor(values_of(source), self.image)
         return {self.image.name: np.repeat(x, self.image.batch or 1, axis=0)}
 
-    def _explain_one(self, source: ImageSource, wanted: Wanted) -> Iterator[Explanation]:
-        picture = _picture(source)
-        feeds = self._fed(picture)
+    def _explain_one(self, spec: SourceSpec, wanted: Wanted) -> Iterator[Explanation]:
+        source = read_source(spec, self.image)
+        feeds = self._fed(source)
         self._require_inputs(feeds)
-        size = self.card.preprocess.input_size(self.image)
-        frame = self.card.preprocess.frame((picture.shape[0], picture.shape[1]), size)
+        size = size_of(source)
+        frame = self.card.preprocess.frame(size, self.card.preprocess.input_size(self.image, size))
         settled = wanted.settled(self.case(feeds, frame))
         for target in in_parts(settled, TOGETHER):
             program = self._program(target)
@@ -251,29 +261,48 @@ class Explainer:
             for k in range(answer[RAW].shape[1]):
                 raw = answer[RAW][0, k]
                 explained = self._named(target, k, answer, frame)
-                warnings = list(self._method_warnings)
-                if program.straight_through:
-                    warnings.append(STRAIGHT_THROUGH)
-                if is_empty(raw):
-                    seen = self._evidence(program, feeds, target, k, explained)
-                    warnings.append(diagnose(raw, seen))
                 yield Explanation(
                     raw=raw,
                     target=explained,
                     method=self.method.name,
                     layer=", ".join(layer.name for layer in program.layers),
                     provider=program.provider,
-                    input_size=size,
-                    preprocess=self.card.preprocess,
-                    picture=picture,
-                    image=None if isinstance(source, np.ndarray) else os.fspath(source),
-                    warnings=warnings,
+                    frame=frame,
+                    source=source,
+                    image=os.fspath(spec) if isinstance(spec, str | os.PathLike) else None,
+                    warnings=self._warnings(program, feeds, target, k, raw, explained, frame),
                     outliers=self.method.outliers,
+                    **self._drawn,
                 )
+
+    def _warnings(
+        self,
+        program: Program,
+        feeds: Arrays,
+        target: Target,
+        k: int,
+        raw: np.ndarray,
+        explained: Named,
+        frame: Frame,
+    ) -> list[str]:
+        """What to know before trusting the map."""
+        warnings = [*self._resized(frame), *self._method_warnings]
+        if program.straight_through:
+            warnings.append(STRAIGHT_THROUGH)
+        if is_empty(raw):
+            warnings.append(diagnose(raw, self._evidence(program, feeds, target, k, explained)))
+        return warnings
+
+    def _resized(self, frame: Frame) -> tuple[str, ...]:
+        """Pictures come in any size; volumes and signals were measured on a grid that matters."""
+        if self.image.is_picture or frame.source == frame.input:
+            return ()
+        given, taken = (" x ".join(map(str, size)) for size in (frame.source, frame.input))
+        return (f"what was read, {given}, was resized to the model's {taken}",)
 
     def _named(self, target: Target, k: int, answer: Arrays, frame: Frame) -> Named:
         index = int(answer[INDEX][0, k])
-        box = frame.to_picture(answer[BOX][0, k]).tolist() if BOX in answer else None
+        box = frame.to_source(answer[BOX][0, k]).tolist() if BOX in answer else None
         return Named(
             index,
             target.label(k, index, self.card.label),
@@ -306,46 +335,22 @@ class Explainer:
         )
 
 
-def _picture(source: ImageSource) -> Picture:
-    return as_picture(source) if isinstance(source, np.ndarray) else read_image(source)
-
-
-def _with_fitting_labels(card: Card, network: Network) -> Card:
-    """A list of the wrong length names classes wrongly: ImageNet has 1000 and 1001 of them."""
-    if card.labels is None:
-        return card
-    return replace(card, labels=fitting_names(card.labels, network))
-
-
-def understand(
-    model: ModelSource, preprocess: PreprocessSpec = None, labels: LabelSpec = None
-) -> tuple[Network, ImageInput, Card]:
-    """A model, its picture input and its card.
-
-    A model that leaves the picture's size open is fixed to the size of its card, because that
-    settles the shapes of everything behind it.
-    """
-    network = Network(model)
-    image = find_image_input(network)
-    source = model if isinstance(model, onnx.ModelProto) else os.fspath(model)
-    card = find_card(source, network, image, preprocess, labels)
-    if image.is_picture and None in image.size:
-        size = card.preprocess.input_size(image)
-        network = Network(with_picture_size(network.proto, image.name, image.layout, size))
-        image = find_image_input(network)
-    return network, image, card
-
-
 def explain(
     model: ModelSource,
-    images: ImageSource | Sequence[ImageSource],
+    images: SourceSpec | Sequence[SourceSpec],
     target: TargetSpec = None,
-    top: int = 1,
+    top: int | None = None,
+    recipe: str = DEFAULT.name,
     **options: Any,
-) -> Explanation | list[Explanation]:
-    """Explain pictures with a model; `options` are those of `Explainer`, which is worth keeping
-    when there is more than one call to make."""
-    return Explainer(model, **options).explain(images, target, top)
+) -> Explanation | Explanations:
+    """Explain pictures with a model, by a recipe (`onnxcam recipes`), the recommended one unless
+    another is named. `options` are those of `Explainer`, which is worth keeping when there is more
+    than one call to make; they go before the recipe's. Raises `OnnxCamError`."""
+    chosen = find_recipe(recipe)
+    explainer = Explainer(model, **{**chosen.options, **options})
+    if target is None and top is None:
+        target, top = chosen.target, chosen.top
+    return explainer.explain(images, target, 1 if top is None else top)
 
 
 def find_layers(model: ModelSource) -> list[TargetLayer]:

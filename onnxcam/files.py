@@ -2,55 +2,65 @@
 
 from __future__ import annotations
 
-import io
 import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from onnxcam.errors import OnnxCamError, nearest
-from onnxcam.explanation import Explanation
-from onnxcam.images import write_bytes
-from onnxcam.overlay import DEFAULT_ALPHA, DEFAULT_COLORMAP, require_style
+from onnxcam.explanation import Explanation, npy, side_by_side
+from onnxcam.images import write_bytes, write_image
 
 KINDS = ("overlay", "heatmap", "raw")
-"""The picture (.png), the heatmap in [0, 1] (.npy) and the raw map (.raw.npy)."""
+"""The picture (.png), the heatmap in [0, 1] (.npy; of a volume with an affine .nii.gz) and the raw
+map (.raw.npy)."""
+
+GRID = "grid"
 
 
 class Saver:
     """Writes explanations into one folder, never two of a run under one name."""
 
-    def __init__(
-        self,
-        folder: Path,
-        kinds: Sequence[str],
-        style: str = "blend",
-        colormap: str = DEFAULT_COLORMAP,
-        alpha: float = DEFAULT_ALPHA,
-    ) -> None:
-        require_style(style, colormap, alpha)  # before the work, not after it
+    def __init__(self, folder: Path, kinds: Sequence[str]) -> None:
         for kind in kinds:
             if kind not in KINDS:
                 raise OnnxCamError(f"cannot save '{kind}'{nearest(kind, KINDS)}")
         self._folder = folder
         self._kinds = kinds
-        self._style: dict[str, Any] = {"style": style, "colormap": colormap, "alpha": alpha}
         self._taken: dict[str, str] = {}
 
     def save(self, explanation: Explanation) -> dict[str, Any]:
         """Write one explanation; returns its entry of `explain --json`."""
         stem = self._stem(explanation)
-        paths: dict[str, str | None] = dict.fromkeys(KINDS)
-        for kind in self._kinds:
-            path = self._folder / f"{stem}{_SUFFIX[kind]}"
-            if kind == "overlay":
-                explanation.save(path, **self._style)
-            else:
-                write_bytes(path, _npy(getattr(explanation, kind)))
-            paths[kind] = str(path)
+        return self._entry(explanation, [self._write(explanation, stem, k) for k in self._kinds])
+
+    def save_grid(self, explanations: Sequence[Explanation]) -> list[dict[str, Any]]:
+        """The same of several of one image, with one overlay: all of them side by side."""
+        image = explanations[0].image or "picture"
+        path = self._folder / f"{self._free(_stem_of(image), '-', image)}.{GRID}.png"
+        if "overlay" in self._kinds:
+            write_image(path, side_by_side(explanations))
+        entries = []
+        for one in explanations:
+            stem = self._stem(one)
+            rest = [self._write(one, stem, kind) for kind in self._kinds if kind != "overlay"]
+            overlay = [("overlay", str(path))] if "overlay" in self._kinds else []
+            entries.append(self._entry(one, overlay + rest))
+        return entries
+
+    def _write(self, explanation: Explanation, stem: str, kind: str) -> tuple[str, str]:
+        """The kind, and where it is now."""
+        if kind == "overlay":
+            return kind, str(explanation.save(self._folder / f"{stem}.png"))
+        if kind == "heatmap" and explanation.affine is not None:
+            return kind, str(explanation.save(self._folder / f"{stem}.nii.gz"))
+        path = self._folder / f"{stem}{'.raw' if kind == 'raw' else ''}.npy"
+        write_bytes(path, npy(getattr(explanation, kind)))
+        return kind, str(path)
+
+    @staticmethod
+    def _entry(explanation: Explanation, written: Sequence[tuple[str, str]]) -> dict[str, Any]:
         target = explanation.target
         return {
             "image": explanation.image,
@@ -64,7 +74,8 @@ class Saver:
                 **({"box": list(target.box)} if target.box else {}),
             },
             "provider": explanation.provider,
-            **paths,
+            **dict.fromkeys(KINDS),
+            **dict(written),
             "warnings": explanation.warnings,
         }
 
@@ -72,7 +83,7 @@ class Saver:
         """`cat.285.gradcam`; of two pictures called cat the second becomes `cat-2`, of two targets
         called 285 (a class's logit and its probability, say) `cat.285_2`."""
         image, target = explanation.image or "picture", explanation.target
-        name = self._free(Path(image).stem, "-", image)
+        name = self._free(_stem_of(image), "-", image)
         what = _plain(target.key) or str(target.index)
         what = self._free(f"{name}.{what}", "_", f"{image} {len(self._taken)}")
         return f"{what}.{explanation.method}"
@@ -86,7 +97,10 @@ class Saver:
         return free
 
 
-_SUFFIX = {"overlay": ".png", "heatmap": ".npy", "raw": ".raw.npy"}
+def _stem_of(path: str) -> str:
+    """A file's name without its ending, `.nii.gz` being one."""
+    name = Path(path).name
+    return name[: -len(".nii.gz")] if name.lower().endswith(".nii.gz") else Path(path).stem
 
 
 def _plain(key: str) -> str:
@@ -97,9 +111,3 @@ def _plain(key: str) -> str:
 def _finite(value: float) -> float | None:
     """JSON knows neither NaN nor infinity."""
     return value if math.isfinite(value) else None
-
-
-def _npy(values: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, values)
-    return buffer.getvalue()

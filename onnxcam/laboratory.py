@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnxcam.batches import count_of, filled_up, in_batches
 from onnxcam.behind import Rerun, Section
 from onnxcam.compose import Addition
 from onnxcam.errors import TargetError
@@ -20,29 +21,30 @@ from onnxcam.graph.picture import ImageInput, find_image_input
 from onnxcam.graph.pooling import Pooled, pooled
 from onnxcam.graph.roles import follow_roles
 from onnxcam.methods.scene import Scene
+from onnxcam.outputs import INDEX, PROBABILITY, SCALAR, SCORE, known_of, scalars_of
 from onnxcam.runtime import Arrays, Runner
 from onnxcam.targets import Explained, Held, Target
 
 BATCH = 16
 """Pictures run together where the model leaves the batch open."""
 
-_INDEX, _SCORE, _PROBABILITY = "cam_target", "cam_score", "cam_probability"
 ACTIVATIONS, _GRADIENT = "cam_activations", "cam_gradient"
 _CHOSEN = "/chosen"
-_SCALAR = "cam_scalar"
-
-BOX = "cam_box"
-"""Where a target that is a detection lies."""
+_CROSSED = "/crossed"
 
 
 @dataclass(frozen=True)
 class Equipment:
-    """A network's sessions for a target of one structure, each made when it is first needed."""
+    """A network's sessions for a target of one structure, each made when it is first needed.
+
+    Where the method `runs_behind` the layer, the unchanged run gives what crosses there too.
+    """
 
     network: Network
     layers: tuple[TargetLayer, ...]
     target: Target
     providers: Sequence[str] | None
+    runs_behind: bool = False
 
     @property
     def provider(self) -> str:
@@ -59,12 +61,12 @@ class Equipment:
 
     def layer_gradients(self, feeds: Arrays, target: Target) -> tuple[np.ndarray, np.ndarray]:
         """Activations (N, ...) of the layer, and their gradient (N, K, ...)."""
-        found = self._at_layer.run(feeds | target.feeds())
+        found = self.at_layer.run(feeds | target.feeds())
         return found[ACTIVATIONS], found[_GRADIENT]
 
     def picture_gradients(self, feeds: Arrays, target: Target) -> np.ndarray:
         """Gradient of the target with respect to the picture, (N, K, ...)."""
-        return self._at_picture.run(feeds | target.feeds())[_GRADIENT]
+        return self.at_picture.run(feeds | target.feeds())[_GRADIENT]
 
     @cached_property
     def behind_picture(self) -> Section:
@@ -78,7 +80,7 @@ class Equipment:
 
     def _behind(self, tensor: gs.Tensor) -> Section:
         return Section(
-            self.network, (tensor,), self.target, _scalars, self.image.batch, self.providers
+            self.network, (tensor,), self.target, scalars_of, self.image.batch, self.providers
         )
 
     @cached_property
@@ -104,18 +106,21 @@ class Equipment:
     def _plain(self) -> Runner:
         def outputs(scene: Scene) -> dict[str, gs.Tensor]:
             explained = scene.explained
-            found = {_INDEX: explained.index} | _scalars(explained)
-            if explained.box is not None:
-                found[BOX] = explained.box
+            found = known_of(explained)
             found.update({name + _CHOSEN: value for name, value in explained.chosen.items()})
             if scene.layers:
                 found[ACTIVATIONS] = scene.e.cast(scene.features.tensor, np.float32)
+            if self.runs_behind and self.pooled is None:
+                crossing = self.behind_layer.by_picture
+                found.update({name + _CROSSED: tensor for name, tensor in crossing.items()})
             return found
 
         return self._session(outputs)
 
     @cached_property
-    def _at_layer(self) -> Runner:
+    def at_layer(self) -> Runner:
+        """Gives the layer's activations and their gradient."""
+
         def outputs(scene: Scene) -> dict[str, gs.Tensor]:
             activations = scene.e.cast(scene.features.tensor, np.float32)
             gradient = by_picture(scene.e, scene.gradient, scene.features.tensor)
@@ -124,7 +129,9 @@ class Equipment:
         return self._session(outputs)
 
     @cached_property
-    def _at_picture(self) -> Runner:
+    def at_picture(self) -> Runner:
+        """Gives the picture's gradient."""
+
         def outputs(scene: Scene) -> dict[str, gs.Tensor]:
             tensor = self.network.tensors[self.image.name]
             gradient = scene.gradients([tensor.name])[tensor.name]
@@ -140,18 +147,8 @@ class Equipment:
         return Runner(model, self.providers, self.network.folder)
 
 
-def _scalars(explained: Explained) -> dict[str, gs.Tensor]:
-    """What is known of a target's scalars, by name."""
-    found = {_SCORE: explained.score}
-    if explained.probability is not None:
-        found[_PROBABILITY] = explained.probability
-    if explained.scalar is not None:
-        found[_SCALAR] = explained.scalar
-    return found
-
-
 def _scalar_of(answer: Arrays) -> np.ndarray:
-    return answer.get(_SCALAR, answer[_SCORE])
+    return answer.get(SCALAR, answer[SCORE])
 
 
 def by_picture(e: Emitter, gradient: gs.Tensor, tensor: gs.Tensor) -> gs.Tensor:
@@ -170,7 +167,7 @@ def held(given: Target, seen: Arrays, n: int) -> Target:
         for name, value in seen.items()
         if name.endswith(_CHOSEN)
     }
-    alone = given.alone(n, seen[_INDEX][n])
+    alone = given.alone(n, seen[INDEX][n])
     return Held(alone, chosen) if chosen else alone
 
 
@@ -210,7 +207,7 @@ class Laboratory:
 
     @property
     def has_probability(self) -> bool:
-        return bool(np.isfinite(self.seen[_PROBABILITY][self.n]).all())
+        return bool(np.isfinite(self.seen[PROBABILITY][self.n]).all())
 
     def scores(self, pictures: np.ndarray) -> np.ndarray:
         return _scalar_of(self._of_pictures(pictures))
@@ -218,7 +215,7 @@ class Laboratory:
     def probabilities(self, pictures: np.ndarray) -> np.ndarray:
         if not self.has_probability:
             raise TargetError("the target has no probability; choose a class")
-        return self._of_pictures(pictures)[_PROBABILITY]
+        return self._of_pictures(pictures)[PROBABILITY]
 
     def head_scores(
         self, activations: np.ndarray, skips: Mapping[str, np.ndarray] | None = None
@@ -249,7 +246,12 @@ class Laboratory:
 
     @cached_property
     def _head(self) -> Rerun:
-        return Rerun(self.equipment.behind_layer, self._copies, self._target)
+        seen = {
+            name.removesuffix(_CROSSED): value[self.n : self.n + 1]
+            for name, value in self.seen.items()
+            if name.endswith(_CROSSED)
+        }
+        return Rerun(self.equipment.behind_layer, self._copies, self._target, seen)
 
     @cached_property
     def _pooled(self) -> Rerun:
@@ -259,27 +261,25 @@ class Laboratory:
         return self._others(count) | {self.image.name: np.repeat(self.x, count, axis=0)}
 
     def gradients(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found = [self.equipment.layer_gradients(f, self._target) for f in self._batches(pictures)]
-        activations, gradients = zip(*found, strict=True)
-        return self._joined(activations, len(pictures)), self._joined(gradients, len(pictures))
+        found = self._answers(self.equipment.at_layer, pictures)
+        return found[ACTIVATIONS], found[_GRADIENT]
 
     def picture_gradients(self, pictures: np.ndarray) -> np.ndarray:
-        batches = self._batches(pictures)
-        answers = (self.equipment.picture_gradients(f, self._target) for f in batches)
-        return self._joined(answers, len(pictures))
+        return self._answers(self.equipment.at_picture, pictures)[_GRADIENT]
 
     @cached_property
     def _target(self) -> Target:
         return held(self.given, self.seen, self.n)
 
-    def _batches(self, pictures: np.ndarray) -> Iterator[Arrays]:
-        """Feeds for some pictures at a time; a fixed batch is filled with the last one."""
-        size = self.image.batch or BATCH
-        for start in range(0, len(pictures), size):
-            part = pictures[start : start + size]
-            if self.image.batch:
-                part = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
-            yield self._others(len(part)) | {self.image.name: part.astype(self.x.dtype)}
+    def _answers(self, runner: Runner, pictures: np.ndarray) -> Arrays:
+        """What a session that is fed like the model says of some pictures."""
+
+        def run(some: Arrays) -> Arrays:
+            return runner.run(self._others(count_of(some)) | some | self._target.feeds())
+
+        values = {self.image.name: pictures.astype(self.x.dtype)}
+        fixed = self.image.batch
+        return in_batches(lambda some: filled_up(run, some, fixed or 1), values, fixed or BATCH)
 
     def _others(self, count: int) -> Arrays:
         """What else the model is fed, for `count` copies of the picture."""
@@ -296,7 +296,3 @@ class Laboratory:
         """Whether axis 0 of another input counts pictures: a fixed length does not, theirs open."""
         length = self.equipment.network.tensors[name].shape[0]
         return not isinstance(length, int) or length == self.image.batch
-
-    @staticmethod
-    def _joined(parts: Iterator[np.ndarray] | Sequence[np.ndarray], count: int) -> np.ndarray:
-        return np.concatenate(list(parts))[:count]

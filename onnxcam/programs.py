@@ -13,15 +13,13 @@ from onnxcam.augmentation import FACTORS, changed, in_picture, picture_size, req
 from onnxcam.compose import Composition, compose
 from onnxcam.graph.layers import LayerSpec, TargetLayer
 from onnxcam.graph.network import Network
-from onnxcam.laboratory import BOX, Equipment, Laboratory, held
+from onnxcam.laboratory import Equipment, Laboratory, held
 from onnxcam.methods import Baked, Method, Searched
 from onnxcam.methods.maps import fused
 from onnxcam.methods.smoothing import AUGMENT
+from onnxcam.outputs import INDEX, PROBABILITY, RAW, SCORE, known_of
 from onnxcam.runtime import Arrays, Runner
 from onnxcam.targets import Several, Target
-
-RAW, INDEX, SCORE, PROBABILITY = "cam", "cam_target", "cam_score", "cam_probability"
-"""Names under which a program answers, beside the model's own outputs; `BOX` of boxes only."""
 
 
 class Program(Protocol):
@@ -38,7 +36,8 @@ class Program(Protocol):
 
     def run(self, feeds: Arrays, target: Target) -> Arrays:
         """Every output of the model, and `RAW` (N, K, *size), `INDEX`, `SCORE` and
-        `PROBABILITY` (N, K; NaN where the target has none)."""
+        `PROBABILITY` (N, K; NaN where the target has none), and what else of
+        `onnxcam.outputs` is known."""
 
 
 @dataclass(frozen=True)
@@ -72,17 +71,13 @@ def _unsmoothed(order: Order) -> Program:
     layers = method.layers(network, order.layer)
     apart = len(layers) > 1 and not method.joins_layers
     parts = [(layer,) for layer in layers] if apart else [layers]
-    equipments = [Equipment(network, part, target, order.providers) for part in parts]
+    behind = method.runs_behind
+    equipments = [Equipment(network, part, target, order.providers, behind) for part in parts]
     return SearchedProgram(method, tuple(equipments), order.fuse)
 
 
 def _loaded(made: Composition, order: Order) -> Runner:
-    explained = made.explained
-    outputs = {RAW: made.raw, INDEX: explained.index, SCORE: explained.score}
-    if explained.probability is not None:
-        outputs[PROBABILITY] = explained.probability
-    if explained.box is not None:
-        outputs[BOX] = explained.box
+    outputs = {RAW: made.raw} | known_of(made.explained)
     return Runner(made.serialized(outputs), order.providers, order.network.folder)
 
 

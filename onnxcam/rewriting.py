@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from onnxcam.card import LabelSpec, PreprocessSpec
+from onnxcam.cards import LabelSpec, PreprocessSpec
 from onnxcam.compose import PROFILES, compose
 from onnxcam.errors import MethodError, ModelError, TargetError
 from onnxcam.explainer import Explainer
@@ -18,9 +18,9 @@ from onnxcam.graph.layers import LayerSpec
 from onnxcam.graph.load import ModelSource
 from onnxcam.graph.network import Network
 from onnxcam.graph.stated_grid import placed
-from onnxcam.laboratory import BOX
 from onnxcam.methods import Baked, Method, find_method
 from onnxcam.methods.smoothing import AUGMENT, EIGEN
+from onnxcam.outputs import BOX, INDEX, RAW
 from onnxcam.runtime import Arrays
 from onnxcam.targets import CLASS_INPUT, Case, Classes, Target, Wanted
 from onnxcam.targets.usual import usual_target
@@ -84,7 +84,7 @@ def rewrite(
     made = compose(network, chosen, placed(layer, grid), settled, fuse, smooth)
     boxes = {} if made.explained.box is None else {BOX: made.explained.box}
     rewritten = made.model(
-        {"cam": made.raw, "cam_target": made.explained.index, **boxes},
+        {RAW: made.raw, INDEX: made.explained.index, **boxes},
         {
             "onnxcam.version": __version__,
             "onnxcam.method": chosen.name,

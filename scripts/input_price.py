@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 import statistics
 import sys
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +26,8 @@ import onnxruntime as ort
 import timm
 import torch
 import torchvision
+from exporting import export
+from timing import block, session
 
 import onnxcam
 from onnxcam.gradients import append_gradients
@@ -52,30 +53,6 @@ class Contender:
     run: Run
 
 
-def session(model: onnx.ModelProto) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = THREADS
-    return ort.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-
-
-def export(network: torch.nn.Module, image: torch.Tensor) -> onnx.ModelProto:
-    """The network as it is usually exported: any batch."""
-    program = torch.onnx.export(
-        network,
-        (torch.cat([image, image]),),
-        dynamo=True,
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
-        input_names=["image"],
-        output_names=["logits"],
-        verbose=False,
-    )
-    assert program is not None
-    return program.model_proto
-
-
 def with_batch_of_one(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same with one image a run, the only form that onnx-ad takes."""
     fixed = onnx.ModelProto()
@@ -87,12 +64,14 @@ def with_batch_of_one(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def bare(model: onnx.ModelProto, feeds: dict[str, np.ndarray]) -> Run:
-    forward = session(model)
+    forward = session(model, THREADS)
     return lambda: forward.run(["logits"], feeds)[0]
 
 
 def by_onnxcam(model: onnx.ModelProto, feeds: dict[str, np.ndarray]) -> Run:
-    differentiated = session(append_gradients(model, of="logits", wrt=["image"], seed=True))
+    differentiated = session(
+        append_gradients(model, of="logits", wrt=["image"], seed=True), THREADS
+    )
     seeded = {**feeds, "logits_seed": one_hot()}
     return lambda: differentiated.run(["image_grad"], seeded)[0]
 
@@ -104,7 +83,7 @@ def by_onnx_ad(model: onnx.ModelProto, feeds: dict[str, np.ndarray]) -> Run:
         for dim in value.type.tensor_type.shape.dim:
             if dim.dim_param == "nadj":
                 dim.dim_value = 1
-    differentiated = session(adjoint)
+    differentiated = session(adjoint, THREADS)
     seeded = {**feeds, "adj_logits": one_hot()[..., None]}
     return lambda: differentiated.run(["adj_image"], seeded)[0][..., 0]
 
@@ -118,17 +97,6 @@ def by_torch(network: torch.nn.Module, image: torch.Tensor) -> Run:
 def one_hot() -> np.ndarray:
     """The seed: the logit of one class."""
     return np.eye(1, 1000, 281, dtype=np.float32)
-
-
-def block(run: Run) -> float:
-    """Median seconds of a few runs in a row; the first one only wakes the threads."""
-    time.sleep(PAUSE)
-    spent = []
-    for _ in range(RUNS_A_BLOCK + 1):
-        start = time.perf_counter()
-        run()
-        spent.append(time.perf_counter() - start)
-    return statistics.median(spent[1:])
 
 
 def price(name: str) -> str:
@@ -150,7 +118,7 @@ def price(name: str) -> str:
     for number in range(ROUNDS):
         order = contenders if number % 2 else contenders[::-1]
         for one in order:
-            rounds[one.name].append(block(one.run))
+            rounds[one.name].append(block(one.run, RUNS_A_BLOCK, PAUSE))
     ratios = {
         one.name: statistics.median(
             mine / plain for mine, plain in zip(rounds[one.name], rounds["bare"], strict=True)

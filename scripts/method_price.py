@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,7 +23,9 @@ import onnxruntime as ort
 import pytorch_grad_cam
 import torch
 import torchvision
+from exporting import export
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from timing import Run, block, session
 
 import onnxcam
 from onnxcam.methods import methods
@@ -32,8 +33,6 @@ from onnxcam.methods import methods
 THREADS, PAUSE = 2, 0.4
 ROUNDS, RUNS_A_BLOCK = 5, 5
 SEVERAL = 5
-
-Run = Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -68,36 +67,12 @@ COUNTERPARTS = {
 """pytorch-grad-cam's class for each of our names."""
 
 
-def session(model: onnx.ModelProto) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = THREADS
-    return ort.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-
-
-def export(network: torch.nn.Module, image: torch.Tensor) -> onnx.ModelProto:
-    """The network as it is usually exported: any batch."""
-    program = torch.onnx.export(
-        network,
-        (torch.cat([image, image]),),
-        dynamo=True,
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
-        input_names=["image"],
-        output_names=["logits"],
-        verbose=False,
-    )
-    assert program is not None
-    return program.model_proto
-
-
 def running(loaded: ort.InferenceSession, image: np.ndarray) -> Run:
     return lambda: loaded.run(None, {"image": image})
 
 
 def rewritten(model: onnx.ModelProto, method: str, top: int, image: np.ndarray) -> Run:
-    return running(session(onnxcam.rewrite(model, method=method, top=top)), image)
+    return running(session(onnxcam.rewrite(model, method=method, top=top), THREADS), image)
 
 
 def by_library(network: Network, module: torch.nn.Module, method: str, image: torch.Tensor) -> Run:
@@ -106,23 +81,12 @@ def by_library(network: Network, module: torch.nn.Module, method: str, image: to
     return lambda: cam(input_tensor=image, targets=targets)
 
 
-def block(run: Run) -> float:
-    """Median seconds of a few runs in a row; the first one only wakes the threads."""
-    time.sleep(PAUSE)
-    spent = []
-    for _ in range(RUNS_A_BLOCK + 1):
-        start = time.perf_counter()
-        run()
-        spent.append(time.perf_counter() - start)
-    return statistics.median(spent[1:])
-
-
 def taking_turns(runs: list[Run]) -> list[float]:
     """Median seconds of each, the order turned round every time."""
     rounds = []
     for number in range(ROUNDS):
         order = list(range(len(runs)))[:: -1 if number % 2 else 1]
-        found = {k: block(runs[k]) for k in order}
+        found = {k: block(runs[k], RUNS_A_BLOCK, PAUSE) for k in order}
         rounds.append([found[k] for k in range(len(runs))])
     return [statistics.median(column) for column in zip(*rounds, strict=True)]
 
@@ -140,7 +104,7 @@ def main() -> None:
         module = network.build().eval()
         image = torch.randn(1, 3, 224, 224)
         model = export(module, image)
-        bare = running(session(model), image.numpy())
+        bare = running(session(model, THREADS), image.numpy())
         print(f"\n{name}\n\n| method | one target | five | five / one | pytorch-grad-cam |")
         print("|---|---|---|---|---|")
         for method in asked.method or [m.name for m in methods() if m.bakes]:

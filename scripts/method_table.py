@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
-from references.deviations import DEVIATIONS
+from references.deviations import ANY, DEVIATIONS
 
 from onnxcam.methods import Method, methods
 
@@ -102,17 +102,21 @@ def _line(cells: Iterable[str]) -> str:
 
 def _differences() -> str:
     text = (
-        "\n## Where the libraries differ\n\n"
+        "\n## Where others differ\n\n"
         "What pytorch-grad-cam 1.5.7 and torchcam 0.5 say about five networks is recorded in "
         "`tests/references/*/methods.npz` and compared with onnxcam's maps in every test run, to "
         "1e-4 of the largest value; `python scripts/parity.py` prints how far they are apart. "
         "These differences are meant:\n\n"
-        "| method | library | what it does | what onnxcam does |\n|---|---|---|---|\n"
+        "| method | of | what it does | what onnxcam does | why |\n|---|---|---|---|---|\n"
     )
-    lines = sorted(DEVIATIONS, key=lambda one: one.method)
+    lines = sorted(DEVIATIONS, key=lambda one: (one.method != ANY, one.method))
     return text + "".join(
-        _line([f"`{one.method}`", one.library, one.theirs, one.ours]) for one in lines
+        _line([_method(one.method), one.source, one.theirs, one.ours, one.why]) for one in lines
     )
+
+
+def _method(name: str) -> str:
+    return name if name == ANY else f"`{name}`"
 
 
 if __name__ == "__main__":

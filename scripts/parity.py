@@ -14,9 +14,9 @@ from collections import defaultdict
 
 from references.derivation import distance
 from references.deviations import deviates
-from references.method_maps import networks, read_maps
+from references.method_maps import read_maps, studies
 from references.rebuild import build, read, recorded
-from references.replay import differences
+from references.replay import differences, model_for
 
 import onnxcam
 
@@ -49,14 +49,15 @@ def every_method() -> None:
     An asterisk says that the difference is meant (docs/methods.md).
     """
     table: dict[str, dict[str, float]] = defaultdict(dict)
-    for name in networks():
-        reference = read(name)
-        for one, away in differences(reference, build(reference), read_maps(name)):
+    for name in studies():
+        maps = read_maps(name)
+        reference = read(maps.network)
+        for one, away in differences(reference, model_for(reference, maps), maps):
             row = one.method + ("*" if deviates(one.method, one.library) else "")
             table[row][name] = max(away, table[row].get(name, 0.0))
-    print("| method | " + " | ".join(networks()) + " |\n|" + "---|" * (len(networks()) + 1))
+    print("| method | " + " | ".join(studies()) + " |\n|" + "---|" * (len(studies()) + 1))
     for row, cells in sorted(table.items()):
-        shown = [f"{cells[name]:.1e}" if name in cells else "" for name in networks()]
+        shown = [f"{cells[name]:.1e}" if name in cells else "" for name in studies()]
         print(f"| {row} | " + " | ".join(shown) + " |")
 
 

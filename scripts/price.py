@@ -19,6 +19,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 from references import rebuild
+from timing import block, session
 
 import onnxcam
 from onnxcam.graph.network import Network
@@ -45,41 +46,22 @@ def load(name: str) -> onnx.ModelProto:
     return onnx.load(file) if file.exists() else rebuild.build(rebuild.read(name))
 
 
-def session(model: onnx.ModelProto) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    return ort.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-
-
-def block(runner: ort.InferenceSession, feeds: dict[str, np.ndarray]) -> float:
-    """Median seconds of a few runs in a row.
-
-    The pause lets the other session's worker threads fall asleep: they spin for a while after a
-    run, and on few cores they would be measured too. The first run wakes this session's.
-    """
-    time.sleep(PAUSE)
-    spent = []
-    for _ in range(RUNS_A_BLOCK + 1):
-        start = time.perf_counter()
-        runner.run(None, feeds)
-        spent.append(time.perf_counter() - start)
-    return statistics.median(spent[1:])
-
-
 def compare(
     bare: ort.InferenceSession, rewritten: ort.InferenceSession, feeds: dict[str, np.ndarray]
 ) -> tuple[float, float, list[float]]:
     """Median seconds of both, and the ratio of every pair of neighbouring blocks."""
-    block(bare, feeds), block(rewritten, feeds)
+
+    def timed(runner: ort.InferenceSession) -> float:
+        return block(lambda: runner.run(None, feeds), RUNS_A_BLOCK, PAUSE)
+
+    timed(bare), timed(rewritten)
     pairs: list[tuple[float, float]] = []
     end = time.perf_counter() + SECONDS
     while time.perf_counter() < end or len(pairs) < 10:
         if len(pairs) % 2:  # who goes first alternates as well
-            second, first = block(rewritten, feeds), block(bare, feeds)
+            second, first = timed(rewritten), timed(bare)
         else:
-            first, second = block(bare, feeds), block(rewritten, feeds)
+            first, second = timed(bare), timed(rewritten)
         pairs.append((first, second))
     first_all, second_all = zip(*pairs, strict=True)
     ratios = [b / a for a, b in pairs]

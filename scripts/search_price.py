@@ -37,7 +37,9 @@ from references import torchvision_import  # noqa: F401  before pytorch-grad-cam
 import pytorch_grad_cam
 import timm
 import torchvision
+from exporting import export
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from timing import Run
 
 import onnxcam
 
@@ -47,8 +49,6 @@ LONG = 10.0
 
 CLASS = 281
 OPENVINO = Path(__file__).with_name("search_price_openvino.py")
-
-Run = Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -76,21 +76,6 @@ OF_OPENVINO = {
     ("vit_tiny", "vitreciprocam"): "ViTReciproCAM",
 }
 COUNTERPARTS = {"scorecam": "ScoreCAM", "ablationcam": "AblationCAM"}
-
-
-def export(module: torch.nn.Module, image: torch.Tensor) -> onnx.ModelProto:
-    """The network as it is usually exported: any batch."""
-    program = torch.onnx.export(
-        module,
-        (torch.cat([image, image]),),
-        dynamo=True,
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
-        input_names=["image"],
-        output_names=["logits"],
-        verbose=False,
-    )
-    assert program is not None
-    return program.model_proto
 
 
 def ours(model: onnx.ModelProto, method: str, image: np.ndarray) -> Run:

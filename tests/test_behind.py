@@ -12,6 +12,7 @@ from builders import as_float16, classifier, conv_trunk, head, two_inputs, vit_l
 from graphs import CLASSES, SIDE, Build, pictures, weights
 from methods.search.rerunning import logits_behind, values_of
 from onnx import TensorProto
+from vision_transformers import Transformer
 
 from onnxcam.behind import _repeated
 from onnxcam.errors import ModelError
@@ -191,6 +192,24 @@ def test_the_second_picture_of_a_batch_and_another_input() -> None:
     np.testing.assert_allclose(
         lab.scores(x), np.stack([lab.scores(x[:1])[0], lab.score]), rtol=1e-4
     )
+
+
+@pytest.mark.parametrize("batch", [1, "n"])
+def test_what_crosses_is_seen_in_the_unchanged_run(batch: int | str) -> None:
+    """No further run of the front of the model, and each picture's own values."""
+    model = Transformer(size=(SIDE, SIDE), norm="layer", batch=batch).model()
+    x = pictures(2 if batch == "n" else 1)
+    network, layer = Network(model), "block1.norm1"
+    equipment = Equipment(network, resolve_layers(network, layer), ALL, None, runs_behind=True)
+    n = len(x) - 1
+    lab = Laboratory(equipment, {"image": x}, ALL, equipment.answer({"image": x}, ALL), n)
+    variants = changed(lab.activations)
+    skip = values_of(model, ["block0.out"], x[n:])
+    inside = [skip | {layer: variant[None]} for variant in variants]
+    np.testing.assert_allclose(
+        lab.head_scores(variants), logits_behind(model, inside), rtol=1e-4, atol=1e-5
+    )
+    assert "_front" not in vars(lab._head.section)
 
 
 def test_a_batch_fixed_to_several_is_filled() -> None:

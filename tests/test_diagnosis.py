@@ -16,7 +16,7 @@ import onnxcam
 from onnxcam import Explanation
 from onnxcam.diagnosis import Evidence, diagnose, is_empty
 from onnxcam.errors import ModelError
-from onnxcam.explanation import normalized
+from onnxcam.finish import Finish
 from onnxcam.methods import Baked
 from onnxcam.methods.scene import Scene
 
@@ -172,7 +172,7 @@ def test_empty_and_normalised_agree(values: list[list[float]], empty: bool) -> N
     raw = np.array(values, np.float32)
     with np.errstate(all="raise"):
         assert is_empty(raw) == empty
-        unit = normalized(raw)
+        unit = Finish().unit(raw)
     assert unit.dtype == np.float32
     assert unit.max() == (0 if empty else 1)
     assert unit.min() == 0
@@ -182,7 +182,7 @@ def test_the_largest_floats_do_not_overflow() -> None:
     top = np.finfo(np.float32).max
     with np.errstate(all="raise"):
         np.testing.assert_array_equal(
-            normalized(np.array([[-top, 0, top]], np.float32)), [[0, 0, 1]]
+            Finish().unit(np.array([[-top, 0, top]], np.float32)), [[0, 0, 1]]
         )
 
 

@@ -80,14 +80,14 @@ def test_a_list_gives_a_list(explainer: Explainer, tmp_path: Path) -> None:
     assert explainer.explain([photo()]) != []
     assert explainer.explain([]) == []
     np.testing.assert_array_equal(found[1].raw, found[2].raw)
-    np.testing.assert_array_equal(found[1].picture, photo(seed=1))
+    np.testing.assert_array_equal(found[1].source, photo(seed=1))
 
 
 def test_pictures_and_classes_come_picture_by_picture(explainer: Explainer) -> None:
     found = explainer.explain([photo(seed=0), photo(seed=1)], top=2)
     assert isinstance(found, list)
     for k, one in enumerate(found):
-        np.testing.assert_array_equal(one.picture, photo(seed=k // 2))
+        np.testing.assert_array_equal(one.source, photo(seed=k // 2))
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_the_cat_is_an_egyptian_cat(cat: Explanation) -> None:
 
 def test_the_heat_lies_on_the_cats_face(cat: Explanation) -> None:
     """An ellipse drawn by hand around the face, forehead to chin, holds most of the heat."""
-    heat = cat.preprocess.back(cat.heatmap, cat.picture)
+    heat = cat.heat
     face = np.zeros(heat.shape, np.float32)
     cv2.ellipse(face, (220, 140), (165, 130), 0, 0, 360, 1, -1)
     share = float((heat * face).sum() / heat.sum())

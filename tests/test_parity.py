@@ -4,6 +4,7 @@ Each model is built again from its recording (see scripts/references/), so this 
 an exported file in, a map out, as true as the training framework's own backward pass.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -25,12 +26,19 @@ def rebuilt(name: str) -> tuple[Reference, onnx.ModelProto]:
     return reference, build(reference)
 
 
-def every_layer() -> list[tuple[str, str]]:
+LARGE = {"torch_vgg16", "keras_vgg16"}
+"""Half a gigabyte each, so that only the way from the first layer, the longest, is always tried."""
+
+
+def every_layer() -> Iterator:
     """All recorded networks with all their layers, network by network."""
-    return [(name, path) for name in recorded() for path in read(name).layers]
+    for name in recorded():
+        for number, path in enumerate(read(name).layers):
+            slow = [pytest.mark.slow] if name in LARGE and number else []
+            yield pytest.param(name, path, id=f"{name}-{path}", marks=slow)
 
 
-@pytest.mark.parametrize(("name", "path"), every_layer())
+@pytest.mark.parametrize(("name", "path"), list(every_layer()))
 def test_the_map_is_the_frameworks_own(name: str, path: str) -> None:
     reference, model = rebuilt(name)
     explainer = onnxcam.Explainer(model, method="gradcam", layer=reference.layers[path])

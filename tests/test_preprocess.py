@@ -50,7 +50,7 @@ def test_a_presets_arithmetic(preset: str, expected: list[float]) -> None:
 
 
 def test_every_preset_is_covered_above() -> None:
-    assert set(PRESETS) == {"imagenet", "caffe", "tf", "0-1", "raw"}
+    assert set(PRESETS) == {"imagenet", "caffe", "tf", "0-1", "raw", "min-max", "z-score"}
 
 
 def test_channels_last() -> None:
@@ -122,6 +122,11 @@ def marked(rows: int, columns: int, row: int, column: int, size: int = 8) -> np.
     return picture
 
 
+def back_on(how: Preprocess, heat: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    """A heatmap of the input on the picture's pixels."""
+    return how.frame(picture.shape[:2], heat.shape).back(heat)
+
+
 def centre(heat: np.ndarray) -> tuple[float, float]:
     ys, xs = np.mgrid[: heat.shape[0], : heat.shape[1]]
     return float((ys * heat).sum() / heat.sum()), float((xs * heat).sum() / heat.sum())
@@ -135,7 +140,7 @@ def test_a_mark_comes_back_to_where_it_was(resize: str, rows: int, columns: int)
     picture = marked(rows, columns, *at)
     seen = how.tensor(picture, image_input(48, 48))[0, 0]
     assert seen.max() > 0
-    back = how.back(seen, picture)
+    back = back_on(how, seen, picture)
     assert back.shape == (rows, columns)
     y, x = centre(back)
     assert abs(y - at[0] + 0.5) <= 2
@@ -165,7 +170,7 @@ def test_crop_ratio_is_torchvisions_resize_then_centre_crop() -> None:
 
 def test_outside_the_crop_the_heat_is_zero() -> None:
     how = Preprocess(resize="crop")
-    back = how.back(np.ones((10, 10), np.float32), plain(40, 80))
+    back = back_on(how, np.ones((10, 10), np.float32), plain(40, 80))
     assert (back[:, 20:60] == 1).all()
     assert back.sum() == 40 * 40
 
@@ -181,7 +186,7 @@ def test_the_padding_is_cut_off_again() -> None:
     how = Preprocess(resize="pad")
     heat = np.zeros((48, 192), np.float32)
     heat[:, 96:] = 1
-    assert not how.back(heat, plain(48, 96)).any()
+    assert not back_on(how, heat, plain(48, 96)).any()
 
 
 @pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
@@ -189,7 +194,7 @@ def test_the_padding_is_cut_off_again() -> None:
 def test_extreme_proportions(resize: str, rows: int, columns: int) -> None:
     how = Preprocess(resize=resize)
     assert how.tensor(plain(rows, columns), image_input(32, 16)).shape == (1, 3, 32, 16)
-    back = how.back(np.ones((32, 16), np.float32), plain(rows, columns))
+    back = back_on(how, np.ones((32, 16), np.float32), plain(rows, columns))
     assert back.shape == (rows, columns)
     assert back.max() == 1
 
@@ -242,7 +247,7 @@ def test_a_json_file(wrapped: bool, tmp_path: Path) -> None:
         {"crop_ratio": 0},
         {"crop_ratio": 1.5},
         {"size": 224},
-        {"size": [224]},
+        {"size": [224, 224, 3, 3]},
         {"size": [224.0, 224.0]},
         {"size": [-1, 224]},
         {"size": "ab"},

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -44,6 +45,19 @@ class OneHot:
         numbers = e.constant(np.arange(self.classes), np.int64)
         hits = e.equal(e.unsqueeze(self.index, [-1]), numbers)
         return e.cast(hits, self.dtype)
+
+
+Cotangent: TypeAlias = gs.Tensor | OneHot
+
+
+def dense(e: Emitter, dy: Cotangent) -> gs.Tensor:
+    """A cotangent as a tensor, zeros and all."""
+    return dy.dense(e) if isinstance(dy, OneHot) else dy
+
+
+def all_dense(e: Emitter, dys: Sequence[Cotangent | None]) -> list[gs.Tensor | None]:
+    """The cotangents of an operator's outputs as tensors; None stays where nothing flows."""
+    return [None if dy is None else dense(e, dy) for dy in dys]
 
 
 def lead(dy: gs.Tensor, y: gs.Tensor) -> int:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff import rules  # noqa: F401  (fills the table)
-from onnxcam.autodiff.cotangent import OneHot
-from onnxcam.autodiff.registry import Cotangent, Derivative, Key, derivative_of, replaced
+from onnxcam.autodiff.cotangent import Cotangent, dense
+from onnxcam.autodiff.registry import Derivative, Key, derivative_of, replaced
 from onnxcam.autodiff.walk import find_path, pull_back
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import Network
@@ -44,4 +44,4 @@ def differentiate(
     """
     table = replaced(instead) if instead else derivative_of
     found = pull_back(e, [*e.network.graph.nodes, *e.nodes], seeds, wrt, table)
-    return {name: dy.dense(e) if isinstance(dy, OneHot) else dy for name, dy in found.items()}
+    return {name: dense(e, dy) for name, dy in found.items()}

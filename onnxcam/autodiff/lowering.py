@@ -14,9 +14,11 @@ from dataclasses import dataclass, field, replace
 
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.registry import Cotangent, Table, derivative_of, register
+from onnxcam.autodiff.cotangent import Cotangent
+from onnxcam.autodiff.registry import Table, derivative_of, register
 from onnxcam.autodiff.walk import pull_back
 from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.network import with_tensors
 
 Lower = Callable[[Emitter, gs.Node], gs.Tensor | Sequence[gs.Tensor | None]]
 
@@ -63,11 +65,8 @@ def _renamed(node: gs.Node, own: dict[str, gs.Tensor]) -> gs.Node:
     """The node with the lowered node's own outputs in place of the tensors that equal them."""
     if not any(t.name in own for t in (*node.inputs, *node.outputs)):
         return node
-    return gs.Node(
-        op=node.op,
-        name=node.name,
-        domain=node.domain,
-        attrs=node.attrs,
+    return with_tensors(
+        node,
         inputs=[own.get(t.name, t) for t in node.inputs],
         outputs=[own.get(t.name, t) for t in node.outputs],
     )

@@ -13,7 +13,7 @@ import onnx_graphsurgeon as gs
 
 from onnxcam.graph.dims import is_static
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.network import is_float, subgraphs
+from onnxcam.graph.network import is_float, subgraphs, with_tensors
 
 _WIDE = (np.dtype(np.float32), np.dtype(np.float64))
 _SMALL = 1024
@@ -48,11 +48,8 @@ def in_single_precision(e: Emitter, node: gs.Node, reached: set[str]) -> gs.Node
     tensors = [t for t in (*node.inputs, *node.outputs) if t.name]
     if subgraphs(node) or not any(narrow(t) for t in tensors):
         return node
-    return gs.Node(
-        op=node.op,
-        name=node.name,
-        domain=node.domain,
-        attrs=node.attrs,
+    return with_tensors(
+        node,
         inputs=[widened(e, t) if t.name and narrow(t) else t for t in node.inputs],
         outputs=[widened(e, t) if t.name and narrow(t) else t for t in node.outputs],
     )

@@ -13,11 +13,10 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.cotangent import OneHot, unbroadcast
+from onnxcam.autodiff.cotangent import Cotangent, all_dense, unbroadcast
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.protos import STANDARD
 
-Cotangent: TypeAlias = gs.Tensor | OneHot
 Vjp = Callable[..., gs.Tensor]
 Key = tuple[str, str]
 
@@ -85,7 +84,7 @@ class Rule:
         self, e: Emitter, node: gs.Node, wanted: Sequence[int], dys: Sequence[Cotangent | None]
     ) -> list[Cotangent | None]:
         if not self.takes_one_hot:
-            dys = [dy.dense(e) if isinstance(dy, OneHot) else dy for dy in dys]
+            dys = all_dense(e, dys)
         return [self.vjp(e, node, i, *dys) for i in wanted]
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.cotangent import OneHot
+from onnxcam.autodiff.cotangent import Cotangent, dense
 from onnxcam.autodiff.precision import in_single_precision
-from onnxcam.autodiff.registry import Cotangent, Table, derivative_of, is_zero, refusal_of
+from onnxcam.autodiff.registry import Table, derivative_of, is_zero, refusal_of
 from onnxcam.autodiff.sums import total
 from onnxcam.errors import OnnxCamError, UnsupportedOperatorError, one_line
 from onnxcam.graph.emitter import Emitter
@@ -124,8 +124,7 @@ def _accumulated(e: Emitter, cotangents: dict[str, list[Cotangent]], name: str) 
     """The sum of what has flowed back to a tensor so far; kept, so that it is emitted once."""
     parts = cotangents.get(name, [])
     if len(parts) > 1:
-        dense = [part.dense(e) if isinstance(part, OneHot) else part for part in parts]
-        cotangents[name] = parts = [total(e, dense)]
+        cotangents[name] = parts = [total(e, [dense(e, part) for part in parts])]
     return parts[0] if parts else None
 
 

@@ -12,7 +12,7 @@ import onnx_graphsurgeon as gs
 from onnx.reference import ReferenceEvaluator
 
 from onnxcam.autodiff import cotangent_dtype, differentiate
-from onnxcam.autodiff.registry import Cotangent
+from onnxcam.autodiff.cotangent import Cotangent
 from onnxcam.check.differences import DOUBLE, HALF, SINGLE, Direction, Precision, Score, compare
 from onnxcam.check.double import evaluator, is_quick
 from onnxcam.check.subject import Subject

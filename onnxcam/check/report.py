@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from onnxcam.autodiff.walk import find_path, missing_derivatives
-from onnxcam.card import LabelSpec, PreprocessSpec
+from onnxcam.cards import LabelSpec, PreprocessSpec
 from onnxcam.check.measure import Measured, measure
 from onnxcam.check.subject import Subject, subject_of
 from onnxcam.compose import compose

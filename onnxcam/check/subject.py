@@ -14,15 +14,15 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff.walk import find_path
-from onnxcam.card import LabelSpec, PreprocessSpec
+from onnxcam.cards import LabelSpec, PreprocessSpec
 from onnxcam.errors import ModelError
-from onnxcam.explainer import understand
 from onnxcam.graph.explained import explained_tensors
 from onnxcam.graph.head import Head, find_head
 from onnxcam.graph.layers import resolve_layer
 from onnxcam.graph.load import ModelSource
 from onnxcam.graph.network import Network, is_float, operands
 from onnxcam.graph.picture import find_image_input
+from onnxcam.understanding import understand
 
 _OPEN_SIZE = 64
 """Length of what an input leaves open, a batch aside, where it is no picture."""
@@ -41,7 +41,7 @@ class Subject:
     network: Network
     feeds: dict[str, np.ndarray]
     input: str
-    open_size: tuple[int, int] | None
+    open_size: tuple[int, ...] | None
     head: Head | None
     score: gs.Tensor
     start: gs.Tensor
@@ -76,7 +76,7 @@ def subject_of(
 class _Picture:
     feeds: dict[str, np.ndarray]
     described: str
-    open_size: tuple[int, int] | None
+    open_size: tuple[int, ...] | None
 
 
 def _fed_with_noise(

@@ -22,7 +22,7 @@ from onnxcam.autodiff.walk import Path, find_path, require_derivatives
 from onnxcam.check.types import in_type
 from onnxcam.graph.body import needed, node_proto, value_info
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.network import Network, constant, is_float, operands
+from onnxcam.graph.network import Network, constant, is_float, operands, with_tensors
 
 _LARGEST_ARITHMETIC = 64
 
@@ -137,4 +137,4 @@ def _on_real_numbers(e: Emitter, node: gs.Node, path: Path) -> gs.Node:
         e.cast(t, np.float32) if t.name not in path.reached and t.dtype in types else t
         for t in node.inputs
     ]
-    return gs.Node(node.op, node.name, node.attrs, inputs, outputs, domain=node.domain)
+    return with_tensors(node, inputs, outputs)

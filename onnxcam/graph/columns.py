@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 import onnx_graphsurgeon as gs
 
 from onnxcam.graph.network import Network, producer
-from onnxcam.graph.plain import plain_op
+from onnxcam.graph.plain import plain_inputs, plain_op
+from onnxcam.graph.quantized import ROUNDINGS
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,9 @@ def row_parts(network: Network, columns: Columns) -> list[Columns]:
     """The parts whose rows were joined, one for each level of a pyramid; or just the columns."""
     while True:
         node = producer(columns.tensor)
-        if node is not None and node.op == "Concat" and _axis(node, columns) != columns.axis:
-            return [replace(columns, tensor=part, whole=False) for part in node.inputs]
+        joins = node is not None and plain_op(node) == "Concat"
+        if node is not None and joins and _axis(node, columns) != columns.axis:
+            return [replace(columns, tensor=part, whole=False) for part in plain_inputs(node)]
         before = _before(network, columns)
         if before is None or len(before) != 1:
             return [columns]
@@ -97,16 +99,14 @@ def _before(network: Network, columns: Columns) -> list[Columns] | None:
         return None
     if node.op in ("Identity", "Cast"):
         return [columns.through()]
-    if node.op == "DequantizeLinear":  # a pair of roundings keeps what it rounds
-        rounded = producer(node.inputs[0])
-        if rounded is not None and rounded.op == "QuantizeLinear":
-            return [replace(columns, tensor=rounded.inputs[0])]
+    if node.op in ROUNDINGS and producer(node.inputs[0]) is not None:
+        return [columns.through()]
     if node.op == "Transpose":
         perm = node.attrs.get("perm", range(len(columns.tensor.shape))[::-1])
         return [replace(columns, tensor=node.inputs[0], axis=int(perm[columns.axis]))]
-    if node.op == "Concat":
+    if plain_op(node) == "Concat":
         if _axis(node, columns) != columns.axis:
-            return [replace(columns, tensor=node.inputs[0], whole=False)]
+            return [replace(columns, tensor=plain_inputs(node)[0], whole=False)]
         return _joined(node, columns)
     if node.op in ("Slice", "Split"):
         offset = _offset(network, node, columns)
@@ -122,12 +122,13 @@ def _axis(node: gs.Node, columns: Columns) -> int:
 
 def _joined(node: gs.Node, columns: Columns) -> list[Columns] | None:
     """The parts of a Concat that the columns lie in."""
-    dims = [t.shape[columns.axis] for t in node.inputs if t.shape is not None]
+    parts = plain_inputs(node)
+    dims = [t.shape[columns.axis] for t in parts if t.shape is not None]
     widths = [width for width in dims if isinstance(width, int)]
-    if len(widths) < len(node.inputs):
+    if len(widths) < len(parts):
         return None
     found, first = [], 0
-    for tensor, width in zip(node.inputs, widths, strict=True):
+    for tensor, width in zip(parts, widths, strict=True):
         start = max(columns.start, first)
         stop = min(columns.start + columns.count, first + width)
         if start < stop:

@@ -5,7 +5,8 @@ Known are, with the batch N in front, A candidates and C classes:
 - YOLOv8 to 11: (N, 4 + C, A), or transposed; further columns (masks, key points) behind;
 - YOLOv5, v7 and YOLOX: (N, A, 5 + C), the fifth column being objectness, YOLOX also undecoded;
 - boxes (N, A, 4) and scores (N, A, C): SSD, DETR and its kin, PP-YOLOE, YOLO-NAS;
-- any of these behind NonMaxSuppression, or behind TopK and Gather (YOLOv10, RT-DETR): what is
+- levels that are outputs of their own (`onnxcam.graph.pyramid`);
+- any of the tables behind NonMaxSuppression, or behind TopK and Gather (YOLOv10, RT-DETR): what is
   explained is the candidate that such a choice picks, in the table in front of it.
 """
 
@@ -19,6 +20,9 @@ import onnx_graphsurgeon as gs
 from onnxcam.graph.columns import Columns, row_parts, sources, upstream
 from onnxcam.graph.network import Network, is_float, once, producer
 from onnxcam.graph.picture import find_image_input
+from onnxcam.graph.plain import plain_inputs
+from onnxcam.graph.pyramid import Pyramid, read_pyramid
+from onnxcam.graph.quantized import is_real
 
 _ACTIVATIONS = {"Sigmoid": "sigmoid", "HardSigmoid": "sigmoid", "QLinearSigmoid": "sigmoid"}
 _ACTIVATIONS |= {"Softmax": "softmax", "Mul": "product"}
@@ -41,7 +45,8 @@ class Detections:
     Sigmoid or Softmax outside the graph: "sigmoid logits", "softmax logits". `logits` are the
     columns in front of the activation, where the graph has them row by row. `objectness` is a
     probability by which the scores are still to be multiplied. `background` is the class that
-    stands for no object.
+    stands for no object. Where the boxes are not `known`, they are the places of the candidates'
+    cells.
     """
 
     boxes: Columns
@@ -52,28 +57,37 @@ class Detections:
     objectness: Columns | None = None
     background: int | None = None
     grid: np.ndarray | None = None
+    known: bool = True
 
     @property
     def classes(self) -> int:
         return self.scores.count
 
+    @property
+    def tensors(self) -> list[gs.Tensor]:
+        """What scores and boxes are read from."""
+        read = [self.logits] if self.logits else [self.scores, self.objectness]
+        return [one.tensor for one in (*read, self.boxes) if one is not None]
+
 
 @once
-def find_detections(network: Network) -> Detections | None:
+def find_detections(network: Network) -> Detections | Pyramid | None:
     """What the model detects; None where it is no detector of a known kind."""
-    outputs = [t for t in network.graph.outputs if t.shape is not None and is_float(t)]
-    for tensor in outputs:
-        for node in upstream(tensor) if len(tensor.shape) in (1, 2, 3) else ():
+    floats = [t for t in network.graph.outputs if is_float(t)]
+    for tensor in floats:  # how many it found may have left no shape to be inferred
+        for node in upstream(tensor) if len(tensor.shape or [0]) in (1, 2, 3) else ():
             if node.op == "NonMaxSuppression":
                 found = _suppressed(network, node)
                 if found is not None:
                     return found
+    outputs = [t for t in floats if t.shape is not None]
     rank3 = [t for t in outputs if len(t.shape) == 3]
     for tensor in rank3:
         found = _one_table(network, tensor)
         if found is not None:
             return found
-    return _chosen(network, outputs) or _two_tables(network, rank3)
+    one_or_two = _chosen(network, outputs) or _two_tables(network, rank3)
+    return one_or_two or read_pyramid(network).pyramid
 
 
 def _suppressed(network: Network, node: gs.Node) -> Detections | None:
@@ -129,7 +143,9 @@ def _scored(
         return None
     logits = None if objectness else _logits(part)
     kind = _ACTIVATIONS[part.maker]
-    scores = table.part(start, count)
+    # A quantised table has one scale for pixels and scores, which leaves the latter two or three
+    # values: they are read where they are made.
+    scores = part if part.is_table else table.part(start, count)
     return Detections(table.part(0, 4), "cxcywh", scores, kind, logits, objectness)
 
 
@@ -181,6 +197,8 @@ def _paired(network: Network, boxes: Columns, scores: Columns, corners: str) -> 
     if kind == "product" and not _of_probabilities(network, part):
         kind = None
     logits = _logits(part) if kind else scores
+    if kind and part.is_table:
+        scores = part  # before a rounding
     if kind is None:
         kind = f"{_outside(network, scores)} logits"
     if "softmax" in kind and part.count == part.tensor.shape[part.axis] > 1:
@@ -192,9 +210,10 @@ def _of_probabilities(network: Network, part: Columns) -> bool:
     """Whether a product is one of class and objectness, each behind an activation."""
     node = producer(part.tensor)
     assert node is not None
-    if any(t.shape is None or len(t.shape) != len(part.tensor.shape) for t in node.inputs):
+    inputs = plain_inputs(node)
+    if any(t.shape is None or len(t.shape) != len(part.tensor.shape) for t in inputs):
         return False
-    factors = [Columns(t, part.axis, 0, 1) for t in node.inputs]
+    factors = [Columns(t, part.axis, 0, 1) for t in inputs]
     return all(sources(network, factor)[0].maker in _ACTIVATIONS for factor in factors)
 
 
@@ -212,7 +231,7 @@ def _logits(part: Columns) -> Columns | None:
     if part.maker == "Mul" or not part.is_table:
         return None
     before = part.through()
-    return before if is_float(before.tensor) else None
+    return before if is_real(before.tensor) else None
 
 
 def _corners_of(network: Network) -> str:

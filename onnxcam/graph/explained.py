@@ -19,7 +19,7 @@ def explained_tensors(network: Network) -> list[gs.Tensor]:
     """
     detected = find_detections(network)
     if detected is not None:
-        return [(detected.logits or detected.scores).tensor, detected.boxes.tensor]
+        return detected.tensors
     try:
         return [find_head(network).logits]
     except ModelError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -89,7 +89,7 @@ def rank_layers(network: Network, grid: Grid | None = None) -> list[TargetLayer]
     """
     roles = follow_roles(network)
     path = picture_to_score(network)
-    trunk = trunk_of(path)
+    trunk = trunk_of(path, {tensor.name for tensor in explained_tensors(network)})
     maps = {
         t.name: features
         for node in path
@@ -217,11 +217,15 @@ def picture_to_score(network: Network) -> list[gs.Node]:
     return path[::-1]
 
 
-def trunk_of(path: list[gs.Node]) -> set[str]:
-    """Tensors that every way through the path leads through: nothing else is alive beside them."""
+def trunk_of(path: list[gs.Node], ends: Collection[str] = ()) -> set[str]:
+    """Tensors that every way through the path leads through: nothing else is alive beside them.
+
+    Of several `ends`, each is alive until the last one is made.
+    """
     last_use: dict[str, int] = {}
     for position, node in enumerate(path):
         last_use.update({t.name: position for t in operands(node)})
+    last_use.update(dict.fromkeys(ends, len(path)))
     alive: set[str] = set()
     trunk: set[str] = set()
     for position, node in enumerate(path):

@@ -154,12 +154,12 @@ def _keep_coordinates(graph: onnx.GraphProto) -> None:
 
 
 def with_picture_size(
-    model: onnx.ModelProto, name: str, layout: str, size: tuple[int, int]
+    model: onnx.ModelProto, name: str, layout: str, size: tuple[int, ...]
 ) -> onnx.ModelProto:
-    """A copy of the model whose input `name` takes pictures of one size (height, width) only."""
+    """A copy of the model whose input `name` takes pictures (volumes, signals) of one size only."""
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
     value = next(value for value in fixed.graph.input if value.name == name)
-    for letter, length in zip("HW", size, strict=True):
+    for letter, length in zip(layout.strip("NC"), size, strict=True):
         value.type.tensor_type.shape.dim[layout.index(letter)].dim_value = length
     return fixed

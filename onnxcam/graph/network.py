@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -233,6 +233,20 @@ def subgraphs(node: gs.Node) -> list[gs.Graph]:
     return [value for value in node.attrs.values() if isinstance(value, gs.Graph)]
 
 
+def with_tensors(
+    node: gs.Node, inputs: Sequence[gs.Tensor], outputs: Sequence[gs.Tensor]
+) -> gs.Node:
+    """A node with the operator, name and attributes of another, on other tensors."""
+    return gs.Node(
+        op=node.op,
+        name=node.name,
+        domain=node.domain,
+        attrs=node.attrs,
+        inputs=list(inputs),
+        outputs=list(outputs),
+    )
+
+
 def producer(tensor: gs.Tensor) -> gs.Node | None:
     """The node that makes a tensor; None for inputs and stored weights."""
     return tensor.inputs[0] if isinstance(tensor, gs.Variable) and tensor.inputs else None
@@ -263,12 +277,18 @@ def describe(node: gs.Node) -> str:
     return f"node '{name}' ({node.domain + '.' if node.domain else ''}{node.op})"
 
 
+_VARIABLE = re.compile(r"(.+)/[^/]+/ReadVariableOp(:\d+)?$")
+"""A variable of Keras, read by an operation of a layer: `model_1/conv/Cast/ReadVariableOp:0`."""
+
+
 def _scopes(node: onnx.NodeProto) -> tuple[str, ...]:
     for entry in node.metadata_props:
         if entry.key == "pkg.torch.onnx.name_scopes" and isinstance(entry.value, str):
             scopes = re.findall(r"'([^']*)'", entry.value)
             return tuple(scope for scope in scopes[:-1] if scope)  # the last is the node itself
     parts = [part for part in node.name.split("/") if part][:-1]
+    if not parts:  # tf2onnx leaves 3-D convolutions without a name; what they read has one
+        parts = next((m[1].split("/") for m in map(_VARIABLE.match, node.input) if m), [])
     if not node.name.startswith("/"):
         return tuple(parts)
     nested: list[str] = []  # torch's older exporter: /layer4/layer4.2/conv3/Conv

@@ -6,6 +6,9 @@ import onnx_graphsurgeon as gs
 
 from onnxcam.graph.network import is_float, is_integer, producer
 
+ROUNDINGS = {"QuantizeLinear", "DequantizeLinear"}
+"""Operators between real numbers and the integers that stand for them."""
+
 _RESULT_SCALE = {
     "QuantizeLinear": 1, "QLinearConv": 6, "QLinearMatMul": 6, "QGemm": 7, "QLinearAdd": 6,
     "QLinearMul": 6, "QLinearWhere": 7, "QLinearConcat": 0, "QLinearLeakyRelu": 3,
@@ -23,7 +26,12 @@ _MOVES = {
 
 
 def quantization_of(tensor: gs.Tensor) -> tuple[gs.Tensor, gs.Tensor | None] | None:
-    """(scale, zero point or None) of a quantised tensor; None where they are not to be found."""
+    """(scale, zero point or None) of a quantised tensor.
+
+    None of floats, and of integers where they are not to be found.
+    """
+    if is_float(tensor):
+        return None
     node = producer(tensor)
     while node is not None and node.op in _MOVES:
         tensor = node.inputs[0]

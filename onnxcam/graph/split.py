@@ -20,7 +20,8 @@ from onnxcam.graph.body import node_proto, value_info
 from onnxcam.graph.dims import Shape
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.merge import OLDEST_IR_VERSION, emitted_constants, under_name
-from onnxcam.graph.network import is_float, operands, producer
+from onnxcam.graph.narrowing import narrow
+from onnxcam.graph.network import operands, producer
 from onnxcam.graph.quantized import quantization_of
 
 
@@ -28,11 +29,11 @@ from onnxcam.graph.quantized import quantization_of
 class Split:
     """The part of a model behind a cut.
 
-    `model` holds that part and the weights it needs, no others. `entrances` are its inputs in
-    place of the tensors cut at: float32, whatever the model stores there, except for an input of
-    the model itself. `crossing` are the tensors that reach it around the cut, by the names of its
-    inputs. `largest` is how many elements its largest tensor has, one picture a batch (0 where no
-    shape is known).
+    `model` holds that part, narrowed to the rows that are read (`onnxcam.graph.narrowing`), and the
+    weights it needs, no others. `entrances` are its inputs in place of the tensors cut at:
+    float32, whatever the model stores there, except for an input of the model itself. `crossing`
+    are the tensors that reach it around the cut, by the names of its inputs. `largest` is how many
+    elements its largest tensor has, one picture a batch (0 where no shape is known).
     """
 
     model: onnx.ModelProto
@@ -79,8 +80,9 @@ def split(
     graph.output.extend(_of_any_lengths(tensor, tensor.name) for tensor in named)
     if cut[0].shape[0] == 1:
         _follow_the_batch(e, model, behind)
-    largest = max(_elements(tensor) for tensor in [*cut, *made])
-    return Split(model, tuple(tensor.name for tensor in entrances), crossing, largest)
+    shares = narrow(e, model)
+    largest = max(_elements(tensor) * shares.get(tensor.name, 1) for tensor in [*cut, *made])
+    return Split(model, tuple(tensor.name for tensor in entrances), crossing, int(largest))
 
 
 def _selected(
@@ -119,7 +121,7 @@ def _entrances(e: Emitter, cut: Sequence[gs.Tensor]) -> tuple[list[gs.Variable],
             entrances.append(gs.Variable(tensor.name, tensor.dtype, shape))
             continue
         entrances.append(gs.Variable(e.name("variant"), np.dtype(np.float32), shape))
-        quantization = None if is_float(tensor) else quantization_of(tensor)
+        quantization = quantization_of(tensor)
         if quantization is None:
             made = e.cast(entrances[-1], tensor.dtype)
         else:

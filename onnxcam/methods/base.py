@@ -79,6 +79,9 @@ class Searched(Method):
 
     bakes = False
 
+    runs_behind: ClassVar[bool] = False
+    """Whether it asks for the scores of changed activations of its layer."""
+
     @abstractmethod
     def search(self, lab: Lab) -> np.ndarray:
         """The raw maps of one picture: float32 (K, *size), not normalised."""

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from onnxcam.errors import LayerError
+from onnxcam.interpolation import enlarged
 
 
 def fused(maps: Sequence[np.ndarray], size: tuple[int, ...], fuse: str = "mean") -> np.ndarray:
     """`over_layers` for maps in hand: each (N, K, *its layer's size), to (N, K, *size)."""
     if len(maps) == 1:
         return maps[0]
-    units = [enlarged(unit_range(np.maximum(one, 0)), size) for one in maps]
+    units = [resized(unit_range(np.maximum(one, 0)), size) for one in maps]
     return np.asarray(np.max(units, axis=0) if fuse == "max" else np.mean(units, axis=0))
 
 
@@ -25,8 +26,8 @@ def unit_range(maps: np.ndarray) -> np.ndarray:
     return np.asarray(raised / np.where(high > 0, high, 1), np.float32)
 
 
-def enlarged(maps: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """`resized` for maps in hand.
+def resized(maps: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """What `onnxcam.methods.resizing` emits, for maps (N, K, ...) in hand.
 
     Raises `LayerError` when they have another number of spatial axes.
     """
@@ -35,18 +36,4 @@ def enlarged(maps: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
             f"the maps have {maps.ndim - 2} spatial axes, the picture has {len(size)}, so they "
             f"cannot be laid over each other; choose one layer"
         )
-    for axis, length in enumerate(size, 2):
-        along = np.moveaxis(maps, axis, -1) @ linear_weights(maps.shape[axis], length)
-        maps = np.moveaxis(along, -1, axis)
-    return np.asarray(maps, np.float32)
-
-
-def linear_weights(old: int, new: int) -> np.ndarray:
-    """(old, new): what each old sample counts in each new one.
-
-    Positions are the middles of pixels, and beyond the outermost ones the value stays: OpenCV's
-    INTER_LINEAR, ONNX's half_pixel, PyTorch's `align_corners=False`.
-    """
-    at = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
-    distance = np.abs(at[None, :] - np.arange(old)[:, None])
-    return np.maximum(0, 1 - distance).astype(np.float32)
+    return enlarged(maps, size).astype(np.float32, copy=False)

@@ -61,3 +61,22 @@ def read_parameters(words: Iterable[str]) -> dict[str, Any]:
         except (ValueError, SyntaxError):
             found[name] = value
     return found
+
+
+def parameters_of(specs: Iterable[str], parameters: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The parameters that each of several methods has, by the methods' names.
+
+    Of one method all are its own. Raises `MethodError` for one that none of them has.
+    """
+    wanted = list(dict.fromkeys(specs))
+    if len(wanted) == 1:
+        return {wanted[0]: parameters}
+    known = {spec: find_method(spec).parameters() for spec in wanted}
+    for name in parameters:
+        if not any(name in own for own in known.values()):
+            near = nearest(name, [other for own in known.values() for other in own])
+            raise MethodError(f"no parameter '{name}' of {', '.join(wanted)}{near}")
+    return {
+        spec: {name: value for name, value in parameters.items() if name in own}
+        for spec, own in known.items()
+    }

@@ -10,13 +10,13 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff import OneHot, differentiate
-from onnxcam.autodiff.registry import Cotangent
+from onnxcam.autodiff.cotangent import Cotangent
 from onnxcam.autodiff.rules.quantization import dequantized
 from onnxcam.errors import ModelError
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.features import FeatureMap
 from onnxcam.graph.layers import TargetLayer
-from onnxcam.graph.network import Network, is_float
+from onnxcam.graph.network import Network
 from onnxcam.graph.quantized import quantization_of
 from onnxcam.targets import Explained
 
@@ -75,7 +75,7 @@ class Scene:
     def features(self) -> FeatureMap:
         """The layer's activations A; those of a quantised layer are dequantised."""
         features = self.layer.features
-        quantization = _quantization(features.tensor)
+        quantization = quantization_of(features.tensor)
         if quantization is None:
             return features
         name = features.tensor.name
@@ -89,7 +89,7 @@ class Scene:
         names = [layer.name for layer in self.layers]
         tensor = self.layer.features.tensor
         cotangent = self.gradients(names)[tensor.name]
-        quantization = _quantization(tensor)
+        quantization = quantization_of(tensor)
         if quantization is None:
             return cotangent
         if tensor.name not in self._real_gradients:
@@ -134,7 +134,3 @@ def _only(e: Emitter, explained: Explained, k: int) -> Explained:
         probability=None if probability is None else row(probability),
         seeds={name: own(seed) for name, seed in explained.seeds.items()},
     )
-
-
-def _quantization(tensor: gs.Tensor) -> tuple[gs.Tensor, gs.Tensor | None] | None:
-    return None if is_float(tensor) else quantization_of(tensor)

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.registry import Cotangent
+from onnxcam.autodiff.cotangent import Cotangent
 from onnxcam.errors import TargetError
 from onnxcam.frame import Frame
 from onnxcam.graph.emitter import Emitter
@@ -112,6 +112,10 @@ class Target(Wanted, Protocol):
     def structure(self) -> Hashable:
         """What the emitted nodes depend on: targets of one structure share a graph."""
 
+    @property
+    def is_placed(self) -> bool:
+        """Whether this is tied to a place in the picture, so that it would move with it."""
+
     def emit(self, e: Emitter) -> Explained:
         """Emit the scalars; this target's own values are the defaults of its choices."""
 
@@ -149,6 +153,10 @@ class Several:
     def structure(self) -> Hashable:
         return self.each[0].structure
 
+    @property
+    def is_placed(self) -> bool:
+        return any(one.is_placed for one in self.each)
+
     def settled(self, case: Case) -> Target:
         return self
 
@@ -179,6 +187,10 @@ class Held:
     @property
     def structure(self) -> Hashable:
         return self.target.structure
+
+    @property
+    def is_placed(self) -> bool:
+        return self.target.is_placed
 
     def settled(self, case: Case) -> Target:
         return self

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff import OneHot, cotangent_dtype
-from onnxcam.autodiff.registry import Cotangent
+from onnxcam.autodiff.cotangent import Cotangent
 from onnxcam.errors import TargetError
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.head import Head
@@ -40,6 +40,8 @@ class Classes:
     score: str = "logit"
     output: str | None = None
     independent: bool = False
+
+    is_placed = False
 
     @classmethod
     def best(cls, count: int, score: str = "logit", output: str | None = None) -> Classes:

@@ -34,6 +34,8 @@ class Contrast:
     against: int | str | tuple[int | str, ...] = REST
     output: str | None = None
 
+    is_placed = False
+
     @property
     def structure(self) -> Hashable:
         return (Contrast, 0 if self._is_rest else len(self._others), self.output)

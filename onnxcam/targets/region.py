@@ -11,7 +11,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff import OneHot, cotangent_dtype
-from onnxcam.autodiff.registry import Cotangent
+from onnxcam.autodiff.cotangent import Cotangent
 from onnxcam.errors import AbsentError, TargetError
 from onnxcam.frame import Frame
 from onnxcam.graph.dense_head import DenseHead
@@ -50,6 +50,8 @@ class Region:
     mask: np.ndarray | str | os.PathLike[str] | None = field(default=None, compare=False)
     output: str | None = None
     where: str = field(default="", compare=False)
+
+    is_placed = True
 
     def __post_init__(self) -> None:
         if self.box is not None and self.mask is not None:
@@ -141,10 +143,10 @@ class Region:
             mask = read_image(self.mask).any(axis=2)
         if frame is None:
             return mask
-        if mask.shape != frame.picture:
+        if mask.shape != frame.source:
             raise AbsentError(
                 f"the mask is of a picture of {_by(mask.shape)} (rows x columns), and this one is "
-                f"{_by(frame.picture)}"
+                f"{_by(frame.source)}"
             )
         return frame.mask_to_input(mask)
 
@@ -234,7 +236,7 @@ class _Map:
         return found if self._channel != -1 else e.unsqueeze(e.squeeze(found, [1]), [-1])
 
 
-def _inside(box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _inside(box: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     """The pixels that a box touches, bool (rows, columns)."""
     x1, y1, x2, y2 = box
     rows, columns = np.arange(size[0])[:, None], np.arange(size[1])

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff import OneHot
-from onnxcam.autodiff.registry import Cotangent
+from onnxcam.autodiff.cotangent import Cotangent, dense
 from onnxcam.autodiff.rules.quantization import before_saturation, dequantized
 from onnxcam.errors import TargetError
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.head import Head
-from onnxcam.graph.network import Network, is_float
+from onnxcam.graph.network import Network
 from onnxcam.graph.quantized import quantization_of
 from onnxcam.targets.offer import require_head
 
@@ -81,16 +80,16 @@ class Scores:
         (K, N, classes)."""
         e, primal = self.e, self.head.logits
         if self.head.is_binary:
-            no, yes = (e.slice(_dense(e, cotangent), -1, at, at + 1) for at in (0, 1))
+            no, yes = (e.slice(dense(e, cotangent), -1, at, at + 1) for at in (0, 1))
             cotangent = e.sub(yes, no)
         if len(primal.shape) > 2:
-            dense = _dense(e, cotangent)
-            rank = len(dense.shape) + len(primal.shape) - 2
-            cotangent = e.unsqueeze(dense, range(len(dense.shape), rank))
+            flat = dense(e, cotangent)
+            rank = len(flat.shape) + len(primal.shape) - 2
+            cotangent = e.unsqueeze(flat, range(len(flat.shape), rank))
         unit = _unit(e, primal)
         if unit is None:
             return {primal.name: cotangent}
-        return dict(before_saturation(e, primal, e.mul(_dense(e, cotangent), unit)))
+        return dict(before_saturation(e, primal, e.mul(dense(e, cotangent), unit)))
 
     def through_activation(self, dp: gs.Tensor) -> gs.Tensor:
         """Cotangent of the logits from that of the probabilities."""
@@ -110,18 +109,14 @@ def picked(e: Emitter, values: gs.Tensor, index: gs.Tensor) -> gs.Tensor:
 
 def real(e: Emitter, tensor: gs.Tensor) -> gs.Tensor:
     """A tensor as real numbers, which a quantised model may store as integers."""
-    quantization = None if is_float(tensor) else quantization_of(tensor)
+    quantization = quantization_of(tensor)
     return tensor if quantization is None else dequantized(e, tensor, *quantization)
 
 
 def _unit(e: Emitter, scores: gs.Tensor) -> gs.Tensor | None:
     """What one step of quantised scores is worth; None for real ones."""
-    quantization = None if is_float(scores) else quantization_of(scores)
+    quantization = quantization_of(scores)
     return None if quantization is None else e.cast(quantization[0], np.float32)
-
-
-def _dense(e: Emitter, cotangent: Cotangent) -> gs.Tensor:
-    return cotangent.dense(e) if isinstance(cotangent, OneHot) else cotangent
 
 
 def _probabilities(e: Emitter, head: Head, logits: gs.Tensor) -> gs.Tensor:

@@ -34,6 +34,8 @@ class Similarity:
     output: str | None = None
     embedding: np.ndarray | None = field(default=None, compare=False)
 
+    is_placed = False
+
     @property
     def structure(self) -> Hashable:
         return (Similarity, self.output)

@@ -7,6 +7,7 @@ from onnxcam.graph.dense_head import find_dense_head
 from onnxcam.graph.detections import find_detections
 from onnxcam.graph.head import find_head
 from onnxcam.graph.network import Network
+from onnxcam.graph.pyramid import Pyramid
 from onnxcam.targets.base import Target, Wanted
 from onnxcam.targets.boxes import Box
 from onnxcam.targets.classes import Classes, require_top
@@ -58,6 +59,17 @@ def fitting_names(names: tuple[str, ...], network: Network) -> tuple[str, ...]:
             f"give a list that fits with --labels"
         )
     return names
+
+
+def to_know(target: Target, network: Network) -> tuple[str, ...]:
+    """What somebody should know of a target of this model, whatever the picture."""
+    found = find_detections(network)
+    if isinstance(target, Box) and isinstance(found, Pyramid) and found.decoding is None:
+        return (
+            "the sizes of the model's anchors are not in the file, so the box is unknown: given is "
+            "the detection's cell with those around it",
+        )
+    return ()
 
 
 def why_nothing(target: Target, score: float) -> str | None:

@@ -34,6 +34,9 @@ class Value:
     sign: int = 1
     reduce: str = "mean"
 
+    is_placed = True
+    """An output may be a map, an index a position in it."""
+
     def __post_init__(self) -> None:
         if self.sign not in (1, -1):
             raise TargetError(f"sign {self.sign} is neither 1 nor -1")

@@ -34,7 +34,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from onnxruntime.transformers import optimizer
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from onnxcam.card import find_card
+from onnxcam.cards import find_card
 from onnxcam.graph.network import Network
 from onnxcam.graph.picture import find_image_input
 

@@ -31,10 +31,13 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def measure(
-    method: str, layer: str | None = None, seeds: range = scenes.HELD_BACK
+    method: str,
+    layer: str | None = None,
+    seeds: range = scenes.HELD_BACK,
+    model: Path = MODELS / "shapes_detector.onnx",
 ) -> dict[str, object]:
     """Shares of the heat, averaged over detections, and how well the detector does."""
-    explainer = onnxcam.Explainer(MODELS / "shapes_detector.onnx", method=method, layer=layer)
+    explainer = onnxcam.Explainer(model, method=method, layer=layer)
     shares: list[tuple[float, float, float]] = []
     found = objects = right = 0
     for seed in seeds:

@@ -21,6 +21,7 @@ import shapes
 import volumes
 
 import onnxcam
+from onnxcam.interpolation import enlarged
 from onnxcam.targets import Region
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
@@ -49,18 +50,6 @@ def lesions() -> Iterator[Case]:
     sick = (one for one in drawn if one.label)
     for _, one in zip(range(COUNT), sick, strict=False):
         yield Case(one.values[None, ..., None], 1, one.mask)
-
-
-def enlarged(heat: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """Linear along one axis after the other, half-pixel centres."""
-    for axis, length in enumerate(size):
-        own = heat.shape[axis]
-        at = np.clip((np.arange(length) + 0.5) * own / length - 0.5, 0, own - 1)
-        low = np.floor(at).astype(int)
-        high = np.minimum(low + 1, own - 1)
-        share = (at - low).reshape([-1 if k == axis else 1 for k in range(heat.ndim)])
-        heat = heat.take(low, axis) * (1 - share) + heat.take(high, axis) * share
-    return heat
 
 
 def measure(explainer: onnxcam.Explainer, cases: list[Case]) -> tuple[float, float]:

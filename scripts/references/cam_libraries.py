@@ -92,14 +92,16 @@ TRANSFORMS: dict[Axes, Callable[[torch.Tensor], torch.Tensor] | None] = {
 Ask = Callable[[Question], np.ndarray]
 
 
-def raw_of(name: str) -> Ask:
+def raw_of(name: str, eigen_smooth: bool = False) -> Ask:
     """What `get_cam_image` of one of pytorch-grad-cam's classes makes of a backward pass."""
 
     def ask(question: Question) -> np.ndarray:
         extractor = getattr(library, name)(question.module, question.targets, question.transform)
         layer, targets = question.targets[0], wanted(question)
         with redirect_stderr(StringIO()), thin_decompositions(), dismissed(extractor):
-            found = extractor.get_cam_image(question.x, layer, targets, *question.seen, False)
+            found = extractor.get_cam_image(
+                question.x, layer, targets, *question.seen, eigen_smooth
+            )
         return np.asarray(found, np.float32)
 
     return ask
@@ -122,7 +124,29 @@ def wanted(question: Question) -> list[ClassifierOutputTarget]:
 
 def ablationcam(question: Question) -> np.ndarray:
     """Ablation-CAM, with the layer that suits the axes."""
-    layer = AblationLayer() if question.axes == "NCHW" else AblationLayerVit()
+    return _ablated(question, AblationLayer() if question.axes == "NCHW" else AblationLayerVit())
+
+
+def ablated_to_zero(question: Question) -> np.ndarray:
+    """Ablation-CAM with a layer that does what the paper says, whatever the activations are."""
+    return _ablated(question, ToZero(1 if question.axes == "NCHW" else -1))
+
+
+class ToZero(AblationLayerVit):
+    """Sets one channel after the other to zero. `channel` is the axis they lie along."""
+
+    def __init__(self, channel: int) -> None:
+        super().__init__()
+        self.channel = channel
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        channels_first = self.activations.movedim(self.channel, 1)
+        for one, index in zip(channels_first, self.indices, strict=False):
+            one[index] = 0
+        return self.activations
+
+
+def _ablated(question: Question, layer: AblationLayer) -> np.ndarray:
     extractor = library.AblationCAM(
         question.module, question.targets, question.transform, ablation_layer=layer
     )
@@ -139,13 +163,14 @@ def finercam(question: Question) -> np.ndarray:
     return np.concatenate(found)
 
 
-def scaled_of(name: str) -> Ask:
+def scaled_of(name: str, **options: bool) -> Ask:
     """The final map of one of pytorch-grad-cam's classes, in [0, 1]."""
 
     def ask(question: Question) -> np.ndarray:
         extractor = getattr(library, name)(question.module, question.targets, question.transform)
         with redirect_stderr(StringIO()):
-            return np.asarray(extractor(question.x, wanted(question)), np.float32)
+            found = extractor(question.x, wanted(question), **options)
+        return np.asarray(found, np.float32)
 
     return ask
 

@@ -7,6 +7,10 @@ from zlib import crc32
 import cv2
 import numpy as np
 
+from .head import Head
+from .imagenet import ImageNetPhotographs
+from .photograph import CaffePhotograph
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -52,8 +56,8 @@ class Cuts:
         return _arranged(values, self.axes)
 
 
-Input = Drawn | Cuts
-KINDS = {kind.__name__: kind for kind in (Drawn, Cuts)}
+Input = Drawn | Cuts | Head | CaffePhotograph | ImageNetPhotographs
+KINDS = {kind.__name__: kind for kind in (Drawn, Cuts, Head, CaffePhotograph, ImageNetPhotographs)}
 
 
 def _arranged(values: np.ndarray, axes: str) -> np.ndarray:

@@ -61,15 +61,20 @@ class KerasSource:
 
     def _in(self, dtype: str) -> keras.Model:
         """The same model computing in another precision, made once."""
-
-        def convert(layer: kl.Layer) -> kl.Layer:
-            return type(layer).from_config({**layer.get_config(), "dtype": dtype})
-
         if dtype not in self.converted:
-            model = keras.models.clone_model(self.model, clone_function=convert)
-            model.set_weights(self.model.get_weights())
-            self.converted[dtype] = model
+            self.converted[dtype] = in_precision(self.model, dtype)
         return self.converted[dtype]
+
+
+def in_precision(model: keras.Model, dtype: str) -> keras.Model:
+    """A copy of a functional model that computes in another precision."""
+
+    def convert(layer: kl.Layer) -> kl.Layer:
+        return type(layer).from_config({**layer.get_config(), "dtype": dtype})
+
+    converted = keras.models.clone_model(model, clone_function=convert)
+    converted.set_weights(model.get_weights())
+    return converted
 
 
 def drawn(
@@ -79,14 +84,20 @@ def drawn(
     prepare: Callable[[keras.Model, np.ndarray], None],
 ) -> KerasSource:
     """A model filled with drawn weights, then prepared with the input it will be shown."""
-    draws = [_draw(f"{name}/{weight.path}", weight) for weight in model.trainable_weights]
-    for weight, draw in zip(model.trainable_weights, draws, strict=True):
-        weight.assign(draw.values())
+    draws = fill(name, model)
     height, width, channels = model.input_shape[1:]
     pictures = Drawn(name, (2, channels, height, width), "NHWC")
     source = KerasSource(model, layers, pictures, draws)
     prepare(model, source.input.values())
     return source
+
+
+def fill(name: str, model: keras.Model) -> list[Draw]:
+    """Draw a model's trainable weights; the draws, in the order of the weights."""
+    draws = [_draw(f"{name}/{weight.path}", weight) for weight in model.trainable_weights]
+    for weight, draw in zip(model.trainable_weights, draws, strict=True):
+        weight.assign(draw.values())
+    return draws
 
 
 def _draw(name: str, weight: keras.Variable) -> Draw:
@@ -114,9 +125,10 @@ def calibrate(model: keras.Model, x: np.ndarray) -> None:
 def lift(model: keras.Model, x: np.ndarray) -> None:
     """The same for a model without normalisation: raise its convolutions' biases to suit."""
     for layer in model.layers:
-        if isinstance(layer, kl.Conv2D):
+        if isinstance(layer, kl.Conv2D | kl.Conv3D):
             activation, layer.activation = layer.activation, keras.activations.linear
             output = keras.Model(model.input, layer.output)(x).numpy()
             layer.activation = activation
-            change = LIFT * output.std((0, 1, 2)) - output.mean((0, 1, 2))
+            places = tuple(range(output.ndim - 1))
+            change = LIFT * output.std(places) - output.mean(places)
             layer.bias.assign_add(change)

@@ -2,18 +2,19 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from .inputs import KINDS, Input
+from .inputs import KINDS, Cuts, Drawn
 from .rebuild import RECORDINGS
 
-FORMS = ("raw", "positive", "up to sign", "scaled")
+FORMS = ("raw", "positive", "cut off", "up to sign", "scaled")
 """How a recorded map is to be held against onnxcam's raw one.
 
 "raw": as it is. "positive": its part above zero, which is what the formula's outer ReLU leaves.
+"cut off": the library cuts off below zero what the formula has signed.
 "up to sign": a principal component's sign is arbitrary. "scaled": only the library's final map
 can be reached, at the picture's size, minimum 0 and maximum 1.
 """
@@ -23,8 +24,9 @@ can be reached, at the picture's size, minimum 0 and maximum 1.
 class Recorded:
     """One method at one layer or several, for the first pictures of the network's batch.
 
-    `parameters` are onnxcam's; `stride` says that only every so many pixels were kept, `drift`
-    how far the map moves under rounding, `seconds` how long the library took in float32.
+    `parameters` and `smooth` are onnxcam's; `stride` says that only every so many pixels were
+    kept, `drift` how far the map moves under rounding, `seconds` how long the library took in
+    float32.
     """
 
     method: str
@@ -32,6 +34,7 @@ class Recorded:
     library: str
     form: str
     parameters: dict[str, Any] = field(default_factory=dict)
+    smooth: str | None = None
     pictures: int = 3
     stride: int = 1
     drift: float = 0.0
@@ -40,28 +43,47 @@ class Recorded:
     @property
     def key(self) -> str:
         """The name of the array that holds its maps (n, h, w)."""
-        return " ".join([self.method, self.library.split()[0], *self.layers])
+        return " ".join([self.method, self.library.split()[0], *self.layers, *self._smoothed])
 
     @property
     def id(self) -> str:
         """What a test calls it."""
-        return "-".join([self.method, "+".join(self.layers), self.library.split()[0]])
+        library = self.library.split()[0]
+        return "-".join([self.method, "+".join(self.layers), library, *self._smoothed])
+
+    @property
+    def _smoothed(self) -> list[str]:
+        return [self.smooth] if self.smooth else []
 
 
 @dataclass(frozen=True)
 class MethodMaps:
     """What the libraries say about one network: pictures, their classes, and the maps.
 
+    `name` is that of the folder, of which a network may have several, one for each set of pictures.
     `left_out` gives the maps that rounding moves too far to compare anything with, and how far.
     """
 
+    name: str
     network: str
-    input: Input
+    input: Drawn | Cuts
     classes: list[int]
     environment: dict[str, str]
     recorded: list[Recorded]
     left_out: dict[str, float]
     arrays: dict[str, np.ndarray]
+
+    def add(self, one: Recorded, found: np.ndarray) -> None:
+        """Take in one method's maps."""
+        self.recorded.append(one)
+        self.arrays[one.key] = found
+
+    def entry(self, asked: Recorded) -> Recorded | None:
+        """What is recorded of just that: method, layers, parameters and the rest."""
+        for one in self.recorded:
+            if replace(one, drift=asked.drift, seconds=asked.seconds) == asked:
+                return one
+        return None
 
     def away(self, one: Recorded, raw: np.ndarray) -> float:
         """Largest difference of onnxcam's maps (n, h, w) from the library's, of its maximum."""
@@ -74,6 +96,8 @@ def away(form: str, ours: np.ndarray, theirs: np.ndarray) -> float:
         raise ValueError(f"a map of shape {ours.shape}, recorded was {theirs.shape}")
     wanted = np.maximum(theirs, 0) if form == "positive" else theirs
     parts = []
+    if form == "cut off":
+        ours = np.maximum(ours, 0)
     for a, b, whole in zip(ours, wanted, theirs, strict=True):
         apart = np.abs(a - b).max()
         if form == "up to sign":
@@ -82,18 +106,19 @@ def away(form: str, ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(np.max(parts))
 
 
-def networks() -> list[str]:
-    """The networks whose methods are recorded."""
+def studies() -> list[str]:
+    """The recordings of methods, by the names of their folders."""
     return sorted(path.parent.name for path in RECORDINGS.glob("*/methods.json"))
 
 
-def read_maps(network: str) -> MethodMaps:
+def read_maps(name: str) -> MethodMaps:
     """Read a recording."""
-    folder = RECORDINGS / network
+    folder = RECORDINGS / name
     fields: dict[str, Any] = json.loads((folder / "methods.json").read_text(encoding="utf-8"))
     with np.load(folder / "methods.npz") as stored:
         fields["arrays"] = {key: stored[key] for key in stored.files}
     kind = KINDS[fields["input"].pop("kind")]
+    fields["input"]["shape"] = tuple(fields["input"]["shape"])
     fields["input"] = kind(**fields["input"])
     fields["recorded"] = [Recorded(**entry) for entry in fields["recorded"]]
     return MethodMaps(**fields)
@@ -101,7 +126,8 @@ def read_maps(network: str) -> MethodMaps:
 
 def write_maps(maps: MethodMaps) -> None:
     """Write a recording."""
-    folder = RECORDINGS / maps.network
+    folder = RECORDINGS / maps.name
+    folder.mkdir(exist_ok=True)
     fields: dict[str, Any] = {key: getattr(maps, key) for key in maps.__dataclass_fields__}
     arrays: Mapping[str, np.ndarray] = fields.pop("arrays")
     fields["recorded"] = [asdict(one) for one in maps.recorded]

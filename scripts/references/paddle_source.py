@@ -84,14 +84,20 @@ def _keep(
 
 def drawn(name: str, network: nn.Layer, layers: Sequence[str], opset: int) -> PaddleSource:
     """A network filled with drawn weights and normalised by the statistics of its own input."""
+    draws = fill(name, network)
+    source = PaddleSource(network, layers, Drawn(name, (2, 3, 224, 224), "NCHW"), opset, draws)
+    calibrate(network, paddle.to_tensor(source.input.values()))
+    return source
+
+
+def fill(name: str, network: nn.Layer) -> list[Draw]:
+    """Give every parameter the values drawn for it; returns the draws."""
     draws = []
     for path, owner in network.named_sublayers():
         for key, parameter in owner.named_parameters(include_sublayers=False):
             draws.append(_draw(f"{name}/{path}.{key}", key, owner, parameter))
             parameter.set_value(draws[-1].values())
-    source = PaddleSource(network, layers, Drawn(name, (2, 3, 224, 224), "NCHW"), opset, draws)
-    calibrate(network, paddle.to_tensor(source.input.values()))
-    return source
+    return draws
 
 
 def _draw(name: str, key: str, owner: nn.Layer, parameter: paddle.Tensor) -> Draw:

@@ -86,6 +86,15 @@ def drawn(
     prepare: Callable[[nn.Module, torch.Tensor], None],
 ) -> TorchSource:
     """A network filled with drawn weights, then prepared with the input it will be shown."""
+    draws = fill(name, module)
+    source = TorchSource(module, layers, Drawn(name, (2, 3, 224, 224), "NCHW"), draws)
+    with torch.no_grad():
+        prepare(module, torch.from_numpy(source.input.values()))
+    return source
+
+
+def fill(name: str, module: nn.Module) -> list[Draw]:
+    """Give every parameter the values drawn for it; returns the draws."""
     draws = [
         _draw(f"{name}/{path}.{key}", key, owner, parameter)
         for path, owner in module.named_modules()
@@ -95,10 +104,7 @@ def drawn(
     with torch.no_grad():
         for parameter, draw in zip(module.parameters(), draws, strict=True):
             parameter.copy_(torch.from_numpy(draw.values()))
-    source = TorchSource(module, layers, Drawn(name, (2, 3, 224, 224), "NCHW"), draws)
-    with torch.no_grad():
-        prepare(module, torch.from_numpy(source.input.values()))
-    return source
+    return draws
 
 
 def _draw(name: str, key: str, owner: nn.Module, parameter: nn.Parameter) -> Draw:

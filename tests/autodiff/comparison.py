@@ -88,6 +88,7 @@ class Comparison:
         self.precision = 2e-2 if has_bfloat16(arrays) else 4e-3 if has_half(arrays) else 1e-4
         self._candidates = oracles(test.model, self.targets)
         self._usable: list[Oracle] = []
+        self._slow: list[Oracle] = []
         self._notes: list[str] = []
         self._right: dict[str, tuple[onnx.ModelProto, Point, np.ndarray]] = {}
         self.outputs = [test.outputs[name] for name in self.targets]
@@ -276,22 +277,30 @@ class Comparison:
     def _trusted(self) -> Iterator[Oracle]:
         """The oracles that compute the same as what runs the gradient; slow ones last."""
         yield from list(self._usable)
-        slow = []
+        many = sum(y.size for y in self.outputs) > _MANY_OUTPUTS
         for oracle in self._candidates:
-            try:
-                outputs = oracle.forward(self.test.feeds)
-            except Exception as error:  # whatever an evaluator raises
-                self._notes.append(f"{oracle.name}: {str(error).splitlines()[0][:200]}")
-                continue
-            if not same_outputs(outputs, self.outputs, self.precision):
-                self._notes.append(f"{oracle.name}: not the expected output")
-            elif oracle.engine == "reference" and sum(y.size for y in outputs) > _MANY_OUTPUTS:
-                slow.append(oracle)
-            else:
+            if oracle.engine == "reference" and many:
+                self._slow.append(oracle)
+            elif self._is_right(oracle):
                 self._usable.append(oracle)
                 yield oracle
-        self._usable += slow
-        yield from slow
+        while self._slow:
+            oracle = self._slow.pop(0)
+            if self._is_right(oracle):
+                self._usable.append(oracle)
+                yield oracle
+
+    def _is_right(self, oracle: Oracle) -> bool:
+        """Whether an oracle gives the expected outputs; a note where it does not."""
+        try:
+            outputs = oracle.forward(self.test.feeds)
+        except Exception as error:  # whatever an evaluator raises
+            self._notes.append(f"{oracle.name}: {str(error).splitlines()[0][:200]}")
+            return False
+        if not same_outputs(outputs, self.outputs, self.precision):
+            self._notes.append(f"{oracle.name}: not the expected output")
+            return False
+        return True
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from methods.gradient.layouts import VARYING
 import onnxcam
 from onnxcam.cli import main
 from onnxcam.errors import LayerError, MethodError
-from onnxcam.methods.maps import enlarged, fused, unit_range
+from onnxcam.methods.maps import fused, resized, unit_range
 
 LAYERS = ["relu1", "features"]
 METHODS = ["gradcam", "hirescam", "eigencam", "shapleycam", "finercam", "smoothgradcam++"]
@@ -127,7 +127,7 @@ def test_maps_of_small_numbers_count_in_full() -> None:
 @pytest.mark.parametrize("size", [(9, 13), (4, 6), (1, 1), (3, 5)])
 def test_enlarging_is_opencvs(size: tuple[int, int]) -> None:
     maps = np.random.default_rng(0).random((2, 3, 4, 5), np.float32)
-    found = enlarged(maps, size)
+    found = resized(maps, size)
     for n, k in np.ndindex(2, 3):
         expected = cv2.resize(maps[n, k], size[::-1], interpolation=cv2.INTER_LINEAR)
         np.testing.assert_allclose(found[n, k], expected, atol=1e-6)
@@ -135,7 +135,7 @@ def test_enlarging_is_opencvs(size: tuple[int, int]) -> None:
 
 def test_another_number_of_axes_is_refused() -> None:
     with pytest.raises(LayerError, match="2 spatial axes, the picture has 3"):
-        enlarged(np.zeros((1, 1, 4, 4), np.float32), (4, 4, 4))
+        resized(np.zeros((1, 1, 4, 4), np.float32), (4, 4, 4))
 
 
 @pytest.mark.parametrize("make", [onnxcam.Explainer, onnxcam.rewrite])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from builders import channels_last, conv_trunk, vit_like
-from graphs import CLASSES, Build, pictures, weights
+from builders import channels_last, vit_like
+from graphs import CLASSES, pictures
+from methods.gradient import layouts
 
 import onnxcam
 from onnxcam.errors import MethodError
@@ -59,20 +60,6 @@ def seen(model: onnx.ModelProto, layer: str, x: np.ndarray, target: int) -> tupl
     return raw, answer[layer], answer[f"{layer}_grad"]
 
 
-def channels_last_features() -> onnx.ModelProto:
-    b = Build(("n", 3, 16, 16), opset=17)
-    conv_trunk(b)
-    b.op("Transpose", ["features"], "last", perm=[0, 2, 3, 1])
-    b.weight("scale", weights(8))
-    b.weight("bias", weights(8, seed=1))
-    b.op("LayerNormalization", ["last", "scale", "bias"], "normed", axis=-1)
-    b.op("Tanh", ["normed"], "squashed")
-    b.op("ReduceMean", ["squashed"], "flat", axes=[1, 2], keepdims=0)
-    b.linear("flat", "logits", 8, CLASSES)
-    b.output("logits", ["n", CLASSES])
-    return b.model()
-
-
 @pytest.mark.parametrize("target", range(CLASSES))
 @pytest.mark.parametrize("layer", ["conv1", "model_1/relu_1/Relu:0"])
 def test_gradcam_channels_first(layer: str, target: int) -> None:
@@ -85,7 +72,7 @@ def test_gradcam_channels_first(layer: str, target: int) -> None:
 @pytest.mark.parametrize("target", range(CLASSES))
 @pytest.mark.parametrize("layer", ["normed", "squashed"])
 def test_gradcam_channels_last(layer: str, target: int) -> None:
-    raw, activations, gradient = seen(channels_last_features(), layer, pictures(2), target)
+    raw, activations, gradient = seen(layouts.channels_last(), layer, pictures(2), target)
     expected = numpy_gradcam(activations, gradient, 3, (1, 2))
     np.testing.assert_allclose(raw, expected, rtol=1e-4, atol=1e-6)
 

@@ -18,7 +18,17 @@ from onnxcam.augmentation import changed
 from onnxcam.cli import main
 from onnxcam.errors import MethodError, TargetError
 from onnxcam.graph.picture import ImageInput
-from onnxcam.targets import Contrast, Region
+from onnxcam.targets import (
+    Box,
+    Classes,
+    Contrast,
+    Held,
+    Region,
+    Several,
+    Similarity,
+    Target,
+    Value,
+)
 
 
 def heat(raw: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -141,6 +151,25 @@ def test_a_place_in_the_picture_is_not_mirrored() -> None:
     region = Region(1, mask=np.ones((16, 16), bool), output="features")
     with pytest.raises(TargetError, match="mirrors the picture"):
         explainer.run(pictures(), target=region)
+
+
+@pytest.mark.parametrize(
+    ("target", "placed"),
+    [
+        (Classes(), False),
+        (Contrast(), False),
+        (Similarity("picture.png"), False),
+        (Value(), True),
+        (Region(), True),
+        (Box(), True),
+        (Several((Classes(), Classes())), False),
+        (Several((Region(), Region())), True),
+        (Held(Contrast(), {}), False),
+        (Held(Box(), {}), True),
+    ],
+)
+def test_which_targets_are_tied_to_a_place(target: Target, placed: bool) -> None:
+    assert target.is_placed is placed
 
 
 def test_on_the_command_line(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.cotangent import OneHot
-from onnxcam.autodiff.registry import Cotangent, register
+from onnxcam.autodiff.cotangent import Cotangent, dense
+from onnxcam.autodiff.registry import register
 from onnxcam.graph.dims import Shape
 from onnxcam.graph.emitter import Emitter
 
@@ -29,8 +29,8 @@ class _Concat:
         self, e: Emitter, node: gs.Node, wanted: Sequence[int], dys: Sequence[Cotangent | None]
     ) -> list[Cotangent | None]:
         (given,), y = dys, node.outputs[0]
-        dy = given.dense(e) if isinstance(given, OneHot) else given
-        assert dy is not None
+        assert given is not None
+        dy = dense(e, given)
         rank = len(y.shape)
         axis = node.attrs["axis"] % rank - rank
         if dy.shape[axis] == 1 and y.shape[axis] != 1:

@@ -8,19 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.cotangent import OneHot, full
+from onnxcam.autodiff.cotangent import Cotangent, OneHot, all_dense, dense, full
 from onnxcam.autodiff.precision import cotangent_dtype
-from onnxcam.autodiff.registry import Cotangent, Table, derivative_of, register
+from onnxcam.autodiff.registry import Table, derivative_of, register
 from onnxcam.autodiff.walk import pull_back
 from onnxcam.graph.body import close, enter
 from onnxcam.graph.dims import Shape
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import operands
-
-
-def dense(e: Emitter, dys: Sequence[Cotangent | None]) -> list[gs.Tensor | None]:
-    """Cotangents that a body can read."""
-    return [dy.dense(e) if isinstance(dy, OneHot) else dy for dy in dys]
 
 
 def leading_dims(outputs: Sequence[gs.Tensor], dys: Sequence[gs.Tensor | None]) -> Shape:
@@ -45,7 +40,7 @@ def full_or_zeros(
         sizes = [e.dim(like, k - len(like.shape)) for k in range(len(leading))]
         target = e.concat([*sizes, e.shape(x)], -1)
         return e.op("Expand", whole, target, shape=[*leading, *x.shape])
-    return full(e, dx.dense(e) if isinstance(dx, OneHot) else dx, x)
+    return full(e, dense(e, dx), x)
 
 
 @dataclass(frozen=True)
@@ -68,7 +63,7 @@ class _Branches:
         self, e: Emitter, node: gs.Node, wanted: Sequence[int], dys: Sequence[Cotangent | None]
     ) -> list[Cotangent | None]:
         sources = [operands(node)[i] for i in wanted]
-        given = dense(e, dys)
+        given = all_dense(e, dys)
         known = e.network.value(node.inputs[0])
         if known is not None:  # only one branch is ever taken
             branch = node.attrs["then_branch" if known.all() else "else_branch"]

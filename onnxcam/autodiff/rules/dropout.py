@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.cotangent import OneHot
+from onnxcam.autodiff.cotangent import Cotangent, dense
 from onnxcam.autodiff.registry import vjp
 from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.emitter import Emitter
@@ -13,9 +13,7 @@ from onnxcam.graph.network import describe
 
 
 @vjp("Dropout", outputs=(0,), ignored=(1, 2), takes_one_hot=True)
-def dropout(
-    e: Emitter, node: gs.Node, i: int, dy: gs.Tensor | OneHot, *_: None
-) -> gs.Tensor | OneHot:
+def dropout(e: Emitter, node: gs.Node, i: int, dy: Cotangent, *_: None) -> Cotangent:
     """In training y = x mask / (1 - ratio), and the mask is the one of the same run."""
     _, ratio, training = (*node.inputs, gs.Variable.empty(), gs.Variable.empty())[:3]
     known = e.network.value(training) if training.name else np.array(False)
@@ -27,8 +25,7 @@ def dropout(
             f"{describe(node)} drops values at random and does not say which, so that it has no "
             f"derivative; export the model in evaluation mode"
         )
-    if isinstance(dy, OneHot):
-        dy = dy.dense(e)
+    dy = dense(e, dy)
     kept = e.sub(1, e.cast(ratio, dy.dtype)) if ratio.name else e.constant(0.5, dy.dtype)
     if known is None:
         kept = e.where(training, kept, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.cotangent import OneHot, full, lead, unbroadcast
+from onnxcam.autodiff.cotangent import OneHot, dense, full, lead, unbroadcast
 from onnxcam.autodiff.registry import vjp
 from onnxcam.graph.emitter import Emitter
 
@@ -31,8 +31,7 @@ def gemm(e: Emitter, node: gs.Node, i: int, dy: gs.Tensor | OneHot) -> gs.Tensor
     if i == 0 and isinstance(dy, OneHot) and not trans_a:
         da = _weight_rows(e, b, dy.index, 0 if trans_b else 1)
         return da if alpha == 1 else e.mul(da, alpha)
-    if isinstance(dy, OneHot):
-        dy = dy.dense(e)
+    dy = dense(e, dy)
     if i == 2:
         dc = unbroadcast(e, dy, node.inputs[2], node.outputs[0])
         return dc if beta == 1 else e.mul(dc, beta)

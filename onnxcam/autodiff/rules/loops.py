@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.cotangent import full
+from onnxcam.autodiff.cotangent import Cotangent, all_dense, full
 from onnxcam.autodiff.precision import cotangent_dtype
-from onnxcam.autodiff.registry import Cotangent, register
-from onnxcam.autodiff.rules.control_flow import dense, full_or_zeros, leading_dims, total_seeds
+from onnxcam.autodiff.registry import register
+from onnxcam.autodiff.rules.control_flow import full_or_zeros, leading_dims, total_seeds
 from onnxcam.autodiff.walk import pull_back
 from onnxcam.errors import UnsupportedOperatorError
 from onnxcam.graph.body import close, enter
@@ -98,7 +98,7 @@ class _Scan(_Loops):
         ]
         kept = _states_of_scan(e, node, read) if states else []
         loop = _Unrolled(node.attrs["body"], [*kept, *read], 0, states, 0, written, True)
-        return _backwards(e, node, loop, wanted, dense(e, dys), [*range(len(node.inputs))])
+        return _backwards(e, node, loop, wanted, all_dense(e, dys), [*range(len(node.inputs))])
 
 
 def _directions(node: gs.Node, name: str, count: int) -> list[bool]:
@@ -154,7 +154,7 @@ class _Loop(_Loops):
         certain = _runs_for_certain(e, node)
         loop = _Unrolled(node.attrs["body"], formals, 2, states, 1, written, certain)
         places = [None, None, *range(2, 2 + states)]
-        return _backwards(e, node, loop, wanted, dense(e, dys), places)
+        return _backwards(e, node, loop, wanted, all_dense(e, dys), places)
 
 
 def _runs_for_certain(e: Emitter, node: gs.Node) -> bool:

@@ -15,8 +15,9 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from onnx import helper
 
+from onnxcam.autodiff.cotangent import Cotangent
 from onnxcam.autodiff.lowering import Lowering, lowering
-from onnxcam.autodiff.registry import OWN, Cotangent, derivative_of, vjp
+from onnxcam.autodiff.registry import OWN, derivative_of, vjp
 from onnxcam.autodiff.walk import pull_back
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import given, producer

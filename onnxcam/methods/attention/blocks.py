@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 import onnx_graphsurgeon as gs
 
+from onnxcam.autodiff.cotangent import Cotangent
 from onnxcam.autodiff.lowering import Lowering
-from onnxcam.autodiff.registry import Cotangent, derivative_of
+from onnxcam.autodiff.registry import derivative_of
 from onnxcam.autodiff.walk import find_path
 from onnxcam.errors import ModelError
 from onnxcam.graph.attentions import Attentions
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.layers import picture_to_score, trunk_of
-from onnxcam.graph.network import describe
+from onnxcam.graph.network import describe, with_tensors
 from onnxcam.graph.plain import plain_inputs, plain_op
 
 _SUMMING = {"SkipLayerNormalization", "SkipSimplifiedLayerNormalization"}
@@ -110,14 +111,8 @@ def _applied(
             gs.Variable(f"{name}_{k}" if t.name else "", t.dtype, t.shape)
             for k, t in enumerate(node.outputs)
         ]
-        copy = gs.Node(
-            op=node.op,
-            name=name,
-            domain=node.domain,
-            attrs=node.attrs,
-            inputs=[made.get(t.name, t) for t in node.inputs],
-            outputs=outputs,
-        )
+        copy = with_tensors(node, [made.get(t.name, t) for t in node.inputs], outputs)
+        copy.name = name
         pairs = zip(node.outputs, outputs, strict=True)
         made.update({t.name: output for t, output in pairs if t.name})
         e.nodes.append(copy)

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnxcam.autodiff.cotangent import Cotangent, dense
 from onnxcam.autodiff.lowering import Lowering
 from onnxcam.autodiff.precision import in_single_precision
-from onnxcam.autodiff.registry import Cotangent, derivative_of
+from onnxcam.autodiff.registry import derivative_of
 from onnxcam.autodiff.walk import pull_back
 from onnxcam.errors import ModelError, UnsupportedOperatorError
 from onnxcam.graph.attentions import Attention
 from onnxcam.graph.dims import Shape
-from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import describe
 from onnxcam.methods.scene import Scene
 
@@ -46,12 +46,8 @@ class Probabilities:
         dy = at.gradient
         if self.node is not None:
             found = pull_back(e, self.body, {self.node.outputs[0].name: dy}, [self.stored.name])
-            dy = _dense(e, found[self.stored.name])
+            dy = dense(e, found[self.stored.name])
         return _by_head(self.scene, e.expand(dy, self.stored), self.stored)
-
-
-def _dense(e: Emitter, dy: Cotangent) -> gs.Tensor:
-    return dy if isinstance(dy, gs.Tensor) else dy.dense(e)
 
 
 def probabilities(scene: Scene, attentions: Sequence[Attention]) -> list[Probabilities]:

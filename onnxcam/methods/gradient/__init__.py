@@ -1,5 +1,12 @@
 """Class activation maps weighted by the gradient of the score."""
 
-from onnxcam.methods.gradient import cam, elementwise, gradcam, gradcam_plus_plus, xgradcam
+from onnxcam.methods.gradient import (
+    cam,
+    elementwise,
+    gradcam,
+    gradcam_minmax,
+    gradcam_plus_plus,
+    xgradcam,
+)
 
-__all__ = ["cam", "elementwise", "gradcam", "gradcam_plus_plus", "xgradcam"]
+__all__ = ["cam", "elementwise", "gradcam", "gradcam_minmax", "gradcam_plus_plus", "xgradcam"]

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.cotangent import OneHot
-from onnxcam.autodiff.registry import Cotangent, Derivative
+from onnxcam.autodiff.cotangent import Cotangent, dense
+from onnxcam.autodiff.registry import Derivative
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.network import Network, given, producer
+from onnxcam.graph.network import Network, given, producer, with_tensors
 from onnxcam.methods.pixels.rectifier import is_rectifier
 
 _KEEP_SIGN = (
@@ -39,8 +39,8 @@ def gamma_rule(gamma: float, epsilon: float) -> Callable[..., list[Cotangent | N
         dys: Sequence[Cotangent | None],
         plain: Derivative,
     ) -> list[Cotangent | None]:
-        dy = dys[0].dense(e) if isinstance(dys[0], OneHot) else dys[0]
-        assert dy is not None
+        assert dys[0] is not None
+        dy = dense(e, dys[0])
         (x, w), y = node.inputs[:2], node.outputs[0]
         size = e.unary("Abs", y)
         stressed = e.add(e.mul(size, 1 + half), e.mul(_absolute_sum(e, node), half))
@@ -72,9 +72,7 @@ def _through(
 ) -> gs.Tensor:
     """What flows back through the convolution if it had other weights."""
     inputs = [node.inputs[0], weights]
-    other = gs.Node(
-        op="Conv", name=node.name, attrs=node.attrs, inputs=inputs, outputs=[node.outputs[0]]
-    )
+    other = with_tensors(node, inputs, node.outputs)
     (dx,) = plain.pull_back(e, other, [0], [dy])
     assert isinstance(dx, gs.Tensor)
     return dx

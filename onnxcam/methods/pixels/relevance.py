@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff.cotangent import OneHot
-from onnxcam.autodiff.registry import OWN, Cotangent, Derivative, Key, derivative_of
+from onnxcam.autodiff.cotangent import Cotangent, dense
+from onnxcam.autodiff.registry import OWN, Derivative, Key, derivative_of
 from onnxcam.autodiff.rules.steps import ramp
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import producer
@@ -136,10 +136,6 @@ def _ordinary(key: Key) -> Derivative:
     return found
 
 
-def _dense(e: Emitter, dy: Cotangent | None) -> gs.Tensor | None:
-    return dy.dense(e) if isinstance(dy, OneHot) else dy
-
-
 def _with_epsilon(epsilon: float) -> Rule:
     """R_y y / (y + epsilon sign y) is shared out: the rest is absorbed."""
 
@@ -150,8 +146,8 @@ def _with_epsilon(epsilon: float) -> Rule:
         dys: Sequence[Cotangent | None],
         plain: Derivative,
     ) -> list[Cotangent | None]:
-        dy = _dense(e, dys[0])
-        assert dy is not None
+        assert dys[0] is not None
+        dy = dense(e, dys[0])
         size = e.unary("Abs", node.outputs[0])
         kept = e.mul(dy, e.div(size, e.add(size, epsilon)))
         return plain.pull_back(e, node, wanted, [kept, *dys[1:]])
@@ -167,8 +163,8 @@ def _activation(
     plain: Derivative,
 ) -> list[Cotangent | None]:
     """R_z = R_y: dy y / z, near zero as if z were a little larger."""
-    dy = _dense(e, dys[0])
-    assert dy is not None
+    assert dys[0] is not None
+    dy = dense(e, dys[0])
     z, y = node.inputs[0], node.outputs[0]
     if node.op == "HardSwish" and z.dtype == np.float32:
         ratio = ramp(e, z, 1 / 6, 0.5)

@@ -42,6 +42,7 @@ class AblationCAM(Searched):
     paper = "Desai & Ramaswamy 2020, WACV"
     needs = ("forward only",)
     cost = "channels, of what is behind the layer"
+    runs_behind = True
 
     def __post_init__(self) -> None:
         if not 0 < self.ratio_channels_to_ablate <= 1:

@@ -8,16 +8,11 @@ from functools import partial
 import numpy as np
 
 from onnxcam.errors import MethodError
+from onnxcam.interpolation import enlarged
 from onnxcam.methods.lab import Lab
 from onnxcam.methods.registry import register
-from onnxcam.methods.search.enlargement import enlarged
-from onnxcam.methods.search.scorecam import (
-    WeightedByScores,
-    masked_scores,
-    of_varying,
-    scaled,
-    side_by_side,
-)
+from onnxcam.methods.search.scorecam import WeightedByScores, masked_scores, of_varying, scaled
+from onnxcam.methods.search.variants import picture_size
 
 
 @register
@@ -44,11 +39,11 @@ class ISCAM(WeightedByScores):
             raise MethodError(f"num_samples must be at least 1, not {self.num_samples}")
 
     def channel_scores(self, lab: Lab, maps: np.ndarray) -> np.ndarray:
-        matrices = side_by_side(lab, maps)
+        size = picture_size(lab)
         steps = np.cumsum(np.arange(1, self.num_samples + 1) / self.num_samples)
 
         def grown(factor: float, some: np.ndarray) -> np.ndarray:
-            return np.float32(factor) * enlarged(scaled(some), matrices)
+            return np.float32(factor) * enlarged(scaled(some), size)
 
         def score(some: np.ndarray) -> np.ndarray:
             each = [masked_scores(lab, some, partial(grown, factor)) for factor in steps]

@@ -57,6 +57,7 @@ class ReciproCAM(Searched):
     paper = "Byun & Lee 2022, arXiv:2209.14074"
     needs = ("forward only",)
     cost = "places, of what is behind the layer"
+    runs_behind = True
 
     def search(self, lab: Lab) -> np.ndarray:
         size = by_channel(lab.features, lab.activations).shape[2:]
@@ -85,6 +86,7 @@ class ViTReciproCAM(Searched):
     paper = "Byun & Lee 2023, arXiv:2310.02588"
     needs = ("forward only", "tokens")
     cost = "tokens, of what is behind the layer"
+    runs_behind = True
 
     def layers(self, network: Network, spec: LayerSpec) -> tuple[TargetLayer, ...]:
         found = super().layers(network, spec)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from onnxcam.errors import MethodError
+from onnxcam.interpolation import interpolated, linear_weights
 from onnxcam.methods.lab import Lab
 from onnxcam.methods.registry import register
 from onnxcam.methods.search.black_box import BlackBox
-from onnxcam.methods.search.enlargement import side_to_side
 from onnxcam.methods.search.variants import in_parts, masked, picture_size
 
 
@@ -57,9 +57,10 @@ class RISE(BlackBox):
     def _mask(self, rng: np.random.Generator, size: tuple[int, ...]) -> np.ndarray:
         """Float32 (*size), in [0, 1]."""
         mask = (rng.random([self.cells] * len(size)) < self.probability).astype(np.float32)
-        for axis, pixels in enumerate(size):
+        weights = []
+        for pixels in size:
             cell = -(-pixels // self.cells)
             start = int(rng.integers(cell))
-            matrix = side_to_side(self.cells, (self.cells + 1) * cell)[start : start + pixels]
-            mask = np.moveaxis(np.moveaxis(mask, axis, -1) @ matrix.T, -1, axis)
-        return mask
+            whole = linear_weights(self.cells, (self.cells + 1) * cell)
+            weights.append(whole[:, start : start + pixels])
+        return interpolated(mask, weights)

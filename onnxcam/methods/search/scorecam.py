@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from onnxcam.interpolation import corner_weights, interpolated
 from onnxcam.methods.base import Searched
 from onnxcam.methods.lab import Lab
 from onnxcam.methods.registry import register
-from onnxcam.methods.search.enlargement import corner_to_corner, enlarged, side_to_side
 from onnxcam.methods.search.variants import (
     by_channel,
     masked,
@@ -32,12 +32,15 @@ class WeightedByScores(Searched):
 
     def search(self, lab: Lab) -> np.ndarray:
         maps = by_channel(lab.features, lab.activations)[0]
-        weights = _softmax(self.channel_scores(lab, maps))
+        scores = self.channel_scores(lab, with_axes(maps, len(picture_size(lab))))
+        weights = _softmax(scores)
         return np.maximum(np.tensordot(weights.T, maps, 1), 0)
 
     @abstractmethod
     def channel_scores(self, lab: Lab, maps: np.ndarray) -> np.ndarray:
-        """The targets' scores (C, K) on the picture masked by each of the maps (C, *size)."""
+        """The targets' scores (C, K) on the picture masked by each of the maps (C, *size).
+
+        The maps have as many axes as the picture."""
 
 
 @register
@@ -60,12 +63,11 @@ class ScoreCAM(WeightedByScores):
     cost = "channels"
 
     def channel_scores(self, lab: Lab, maps: np.ndarray) -> np.ndarray:
-        size = picture_size(lab)
-        lengths = (1,) * (len(size) - maps.ndim + 1) + maps.shape[1:]
-        matrices = [corner_to_corner(old, new) for old, new in zip(lengths, size, strict=True)]
+        lengths = zip(maps.shape[1:], picture_size(lab), strict=True)
+        weights = [corner_weights(old, new) for old, new in lengths]
 
         def masks(some: np.ndarray) -> np.ndarray:
-            return scaled(enlarged(some, matrices))
+            return scaled(interpolated(some, weights))
 
         return of_varying(maps, lambda some: masked_scores(lab, some, masks))
 
@@ -89,11 +91,12 @@ def of_varying(maps: np.ndarray, score: Callable[[np.ndarray], np.ndarray]) -> n
     return scores
 
 
-def side_by_side(lab: Lab, maps: np.ndarray) -> list[np.ndarray]:
-    """How torchcam enlarges masks to the picture: a matrix an axis."""
-    size = picture_size(lab)
-    lengths = (1,) * (len(size) - maps.ndim + 1) + maps.shape[1:]
-    return [side_to_side(old, new) for old, new in zip(lengths, size, strict=True)]
+def with_axes(maps: np.ndarray, rank: int) -> np.ndarray:
+    """Maps (n, *size) with a size of that many axes: constant along those that are new, in front.
+
+    Tokens of a picture without a known grid are maps of one axis, say.
+    """
+    return maps.reshape(len(maps), *[1] * (rank + 1 - maps.ndim), *maps.shape[1:])
 
 
 def scaled(maps: np.ndarray) -> np.ndarray:

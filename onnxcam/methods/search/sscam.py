@@ -7,15 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from onnxcam.errors import MethodError
+from onnxcam.interpolation import enlarged
 from onnxcam.methods.lab import Lab
 from onnxcam.methods.registry import register
-from onnxcam.methods.search.enlargement import enlarged
-from onnxcam.methods.search.scorecam import (
-    WeightedByScores,
-    masked_scores,
-    scaled,
-    side_by_side,
-)
+from onnxcam.methods.search.scorecam import WeightedByScores, masked_scores, scaled
+from onnxcam.methods.search.variants import picture_size
 
 
 @register
@@ -48,10 +44,10 @@ class SSCAM(WeightedByScores):
 
     def channel_scores(self, lab: Lab, maps: np.ndarray) -> np.ndarray:
         rng = np.random.default_rng(self.seed)
-        matrices = side_by_side(lab, maps)
+        size = picture_size(lab)
 
         def noisy(some: np.ndarray) -> np.ndarray:
-            masks = enlarged(scaled(some), matrices)
+            masks = enlarged(scaled(some), size)
             return masks + np.float32(self.std) * rng.standard_normal(masks.shape, np.float32)
 
         total = np.zeros((len(maps), len(lab.score)))

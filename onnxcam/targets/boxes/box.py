@@ -12,8 +12,10 @@ from onnxcam.errors import TargetError
 from onnxcam.graph.detections import Detections, find_detections
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import Network
-from onnxcam.targets.base import Case, Choice, Explained, seeds_of
+from onnxcam.graph.pyramid import Pyramid, read_pyramid
+from onnxcam.targets.base import Case, Choice, Explained
 from onnxcam.targets.boxes.candidates import SAME, Candidates, overlap
+from onnxcam.targets.boxes.saturation import seeds_before_saturation
 from onnxcam.targets.classes import BEST, CLASS_INPUT
 
 ROW_INPUT, PLACE_INPUT = "cam_row", "cam_place"
@@ -57,6 +59,8 @@ class Box:
     what: str = "score"
     count: int = 1
 
+    is_placed = True
+
     def __post_init__(self) -> None:
         if self.what not in (*WHAT, _FOUND):
             raise TargetError(f"a box has no '{self.what}'; there are {', '.join(WHAT)}")
@@ -82,6 +86,11 @@ class Box:
 
     def settled(self, case: Case) -> Box:
         found = require_detections(case.network)
+        if self.what in PLACES and isinstance(found, Pyramid) and found.decoding is None:
+            raise TargetError(
+                f"the sizes of the model's anchors are not in the file, so its boxes have no "
+                f"'{self.what}'; explain the score"
+            )
         index = case.index_of(self.cls) if isinstance(self.cls, str) else int(self.cls)
         if index != BEST and not 0 <= index < found.classes:
             raise TargetError(
@@ -113,7 +122,7 @@ class Box:
             index,
             score,
             seen.probability(row, index),
-            seeds_of(e, score),
+            seeds_before_saturation(e, score, found.tensors),
             {ROW_INPUT: row, CLASS_INPUT: index, PLACE_INPUT: stacked},
             stacked,
         )
@@ -175,7 +184,7 @@ class Box:
         """How far each candidate is to be considered, by the place asked for: (N, candidates)."""
         e = seen.e
         place = _sides(e, places, k)
-        shared = overlap(e, seen.corners, place)
+        shared = seen.meets(place)
         near = e.where(e.less(shared, SAME), e.mul(shared, _NEAR), 1.0)
         return e.where(e.less(place[0], place[2]), near, 1.0)
 
@@ -207,13 +216,16 @@ class Box:
             )
 
 
-def require_detections(network: Network) -> Detections:
+def require_detections(network: Network) -> Detections | Pyramid:
     """The model's candidates.
 
     Raises `TargetError` with its outputs where it is no detector of a known kind.
     """
     found = find_detections(network)
     if found is None:
+        obstacle = read_pyramid(network).obstacle
+        if obstacle:
+            raise TargetError(f"the model may detect level by level, but {obstacle}")
         made = ", ".join(f"{t.name} {t.shape}" for t in network.graph.outputs) or "none"
         raise TargetError(
             f"the model is no detector of a known kind (onnxcam.graph.detections lists them), so "

@@ -8,10 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnxcam.autodiff.rules.quantization import dequantized
 from onnxcam.graph.columns import Columns
 from onnxcam.graph.detections import Detections
 from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.network import is_float
 from onnxcam.graph.picture import find_image_input
+from onnxcam.graph.pyramid import Pyramid
+from onnxcam.graph.quantized import quantization_of
+from onnxcam.targets.boxes.levels import joined
 
 SAME = 0.5
 """Overlap (intersection over union) from which on two boxes count as one detection."""
@@ -35,8 +40,9 @@ class Candidates:
     corners: Corners
 
     @classmethod
-    def of(cls, e: Emitter, found: Detections) -> Candidates:
-        return cls(e, found, _confidence(e, found), _corners(e, found))
+    def of(cls, e: Emitter, found: Detections | Pyramid) -> Candidates:
+        table = joined(e, found) if isinstance(found, Pyramid) else found
+        return cls(e, table, _confidence(e, table), _corners(e, table))
 
     def certainty(self, wanted: gs.Tensor) -> gs.Tensor:
         """How sure each candidate is of the class wanted, (N, 1), or below 0 of its best:
@@ -65,6 +71,22 @@ class Candidates:
             self.e.op("GatherElements", side, row, shape=list(row.shape), axis=1)
             for side in self.corners
         ]
+
+    def meets(self, place: Corners) -> gs.Tensor:
+        """How far each candidate is at a place, (N, candidates), from 0 to 1: their overlap; where
+        boxes are unknown 1 for those whose cell has its middle there."""
+        e = self.e
+        shared = overlap(e, self.corners, place)
+        if self.found.known:
+            return shared
+        inside: gs.Tensor | None = None
+        for side in range(2):
+            start, stop = self.corners[side], self.corners[side + 2]
+            middle = e.mul(e.add(start, stop), 0.5)
+            within = e.logical_and(e.greater(middle, place[side]), e.less(middle, place[side + 2]))
+            inside = within if inside is None else e.logical_and(inside, within)
+        assert inside is not None
+        return e.where(inside, 1.0, shared)
 
     def probability(self, row: gs.Tensor, index: gs.Tensor) -> gs.Tensor:
         """How sure candidates are of classes, all (N, K)."""
@@ -139,13 +161,21 @@ def picked(e: Emitter, columns: Columns, row: gs.Tensor, column: gs.Tensor) -> g
         at = e.add(row, e.mul(at, e.dim(tensor, -1)))
     at.shape = [n, at.shape[1]]
     found = e.op("GatherElements", flat, at, shape=list(at.shape), axis=1)
-    return e.cast(found, np.float32)
+    return _real(e, tensor, found)
 
 
 def _part(e: Emitter, columns: Columns) -> gs.Tensor:
     """Just these columns of their table, float32."""
     found = e.slice(columns.tensor, columns.axis - 3, columns.start, columns.start + columns.count)
-    return e.cast(found, np.float32)
+    return _real(e, columns.tensor, found)
+
+
+def _real(e: Emitter, table: gs.Tensor, numbers: gs.Tensor) -> gs.Tensor:
+    """Numbers of a table, float32; of a quantised one what its integers stand for."""
+    quantization = quantization_of(table)
+    if is_float(table) or quantization is None:
+        return e.cast(numbers, np.float32)
+    return dequantized(e, numbers, *quantization)
 
 
 def _confidence(e: Emitter, found: Detections) -> Columns:

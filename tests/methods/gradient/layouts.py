@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import onnx
@@ -11,6 +12,7 @@ from builders import classifier, conv_trunk, vgg_like
 from graphs import CLASSES, Build, pictures, weights
 
 import onnxcam
+from onnxcam.runtime import Runner
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,14 @@ LAYOUTS = {f"{name}, pooled": one for name, one in POOLED.items()} | VARYING
 
 def watched(layout: Layout, x: np.ndarray, target: int) -> tuple[np.ndarray, np.ndarray]:
     """The layer's activations and the gradient of one logit, (N, C, positions) in float64."""
+    picture, runner = _watching(layout, target)
+    answer = runner.run({picture: x})
+    return layout.flat(answer[layout.layer]), layout.flat(answer[f"{layout.layer}_grad"])
+
+
+@cache
+def _watching(layout: Layout, target: int) -> tuple[str, Runner]:
+    """The input, and a session of the model with both for outputs."""
     model = layout.make()
     pick = onnx.numpy_helper.from_array(np.eye(CLASSES, dtype=np.float32)[target], "pick")
     model.graph.initializer.append(pick)
@@ -186,5 +196,4 @@ def watched(layout: Layout, x: np.ndarray, target: int) -> tuple[np.ndarray, np.
     model.graph.output.append(onnx.helper.make_tensor_value_info("picked", 1, None))
     model.graph.output.append(onnx.helper.make_tensor_value_info(layout.layer, 1, None))
     made = onnxcam.append_gradients(model, of="picked", wrt=[layout.layer])
-    answer = onnxcam.explainer.Runner(made).run({model.graph.input[0].name: x})
-    return layout.flat(answer[layout.layer]), layout.flat(answer[f"{layout.layer}_grad"])
+    return model.graph.input[0].name, Runner(made)

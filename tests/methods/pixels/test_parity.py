@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -48,21 +49,22 @@ def rebuilt(name: str) -> tuple[Reference, onnx.ModelProto, dict[str, np.ndarray
         return reference, build(reference), {key: stored[key] for key in stored.files}
 
 
-SKIPPED = {("torch_resnet50", "vargrad")}
-"""Made of the same gradients as `smoothgrad`, which take seconds."""
+MANY_GRADIENTS = ("smoothgrad", "vargrad", "integratedgradients")
+"""Made of gradients that take a second each in ResNet-50, and are those of `saliency`."""
 
 
-def every_map() -> list[tuple[str, str]]:
+def every_map() -> Iterator:
     """All networks with all methods; the large ones with one quadrature only, for time's sake."""
-    return [
-        (name, key)
-        for name in LAYERS
-        for key in PARAMETERS
-        if name == "torch_shapes" or not ("riemann" in key or (name, key) in SKIPPED)
-    ]
+    for name in LAYERS:
+        for key in PARAMETERS:
+            if "riemann" in key and name != "torch_shapes":
+                continue
+            many = name == "torch_resnet50" and key.startswith(MANY_GRADIENTS)
+            slow = [pytest.mark.slow] if many else []
+            yield pytest.param(name, key, id=f"{name}-{key}", marks=slow)
 
 
-@pytest.mark.parametrize(("name", "key"), every_map())
+@pytest.mark.parametrize(("name", "key"), list(every_map()))
 def test_the_map_is_captums(name: str, key: str) -> None:
     reference, model, recorded = rebuilt(name)
     method = key.split()[0]

@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from builders import channels_last, classifier, conv_trunk, gap_linear, vit_like
-from graphs import CLASSES, SIDE, Build, pictures
+from builders import channels_last, classifier, gap_linear, vit_like
+from graphs import CLASSES, SIDE, pictures
 from methods.search.rerunning import logits_of, values_of
 
 import onnxcam
-from onnxcam.errors import MethodError
-from onnxcam.methods.search.enlargement import corner_to_corner, enlarged, side_to_side
+from onnxcam.interpolation import enlarged
+from onnxcam.methods.search.scorecam import with_axes
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
@@ -133,45 +133,7 @@ def test_sscam_without_noise_and_iscam_with_one_step_are_score_cams_of_each_othe
     )
 
 
-@pytest.mark.parametrize(("old", "new"), [(1, 5), (4, 4), (4, 9), (7, 3)])
-def test_enlargement(old: int, new: int) -> None:
-    row = np.random.default_rng(0).standard_normal((1, old)).astype(np.float32)
-    ends = np.interp(np.linspace(0, old - 1, new), np.arange(old), row[0])
-    np.testing.assert_allclose(enlarged(row, [corner_to_corner(old, new)])[0], ends, atol=1e-6)
-    cells = cv2.resize(row, (new, 1), interpolation=cv2.INTER_LINEAR)
-    np.testing.assert_allclose(enlarged(row, [side_to_side(old, new)]), cells, atol=1e-6)
-
-
 def test_masks_of_fewer_axes_are_the_same_along_the_first() -> None:
     row = np.arange(4, dtype=np.float32)[None]
-    found = enlarged(row, [corner_to_corner(1, 3), corner_to_corner(4, 4)])
+    found = enlarged(with_axes(row, 2), (3, 4))
     np.testing.assert_array_equal(found, np.broadcast_to(row, (1, 3, 4)))
-
-
-def test_a_layer_with_one_spatial_axis() -> None:
-    """Columns of a line of text: masks are as high as the picture."""
-    b = Build((1, 3, SIDE, SIDE))
-    conv_trunk(b)
-    b.op("ReduceMax", ["features"], "columns", axes=[2], keepdims=0)
-    b.op("Tanh", ["columns"], "squashed")
-    b.op("ReduceMean", ["squashed"], "flat", axes=[2], keepdims=0)
-    b.linear("flat", "logits", 8, CLASSES)
-    b.output("logits", [1, CLASSES])
-    b.opset = 17
-    model, x = b.model(), pictures(1, seed=3)
-    maps = values_of(model, ["squashed"], x)["squashed"][0]
-    places = np.linspace(0, maps.shape[1] - 1, SIDE)
-    masks = np.stack([unit(np.interp(places, np.arange(maps.shape[1]), m)) for m in maps])
-    scores = logits_of(model, (x * masks[:, None, None]).astype(np.float32))[:, 0]
-    expected = np.maximum(np.tensordot(softmax(scores), maps, 1), 0)
-    raw = onnxcam.Explainer(model, "scorecam", layer="squashed").run(x, target=0)["raw"][0, 0]
-    np.testing.assert_allclose(raw, expected, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [("sscam", {"num_samples": 0}), ("sscam", {"std": -1.0}), ("iscam", {"num_samples": 0})],
-)
-def test_impossible_parameters(name: str, options: dict[str, float]) -> None:
-    with pytest.raises(MethodError):
-        onnxcam.Explainer(classifier(), name, **options)

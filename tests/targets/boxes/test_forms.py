@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from graphs import weights
 from targets.boxes.detectors import FORMS, batch, text_lines, yolov8
+from targets.boxes.gradients import require_gradient_of_rows
 from targets.boxes.reference import found
 from targets.networks import classifier, segmentation
 from targets.numbers import Numbers
@@ -15,11 +15,9 @@ import onnxcam
 from onnxcam.errors import TargetError
 from onnxcam.graph.detections import find_detections
 from onnxcam.graph.network import Network
-from onnxcam.laboratory import BOX
+from onnxcam.outputs import BOX
 from onnxcam.targets import Box
 from onnxcam.targets.base import Held
-from onnxcam.targets.boxes import ROW_INPUT
-from onnxcam.targets.classes import CLASS_INPUT
 
 COUNT = 3
 
@@ -57,25 +55,7 @@ def test_a_rank_is_the_best_ones_entry(form: str) -> None:
 @forms
 @pytest.mark.parametrize("what", ["score", "x1", "height", "area"])
 def test_the_gradient_is_that_of_the_row(form: str, what: str) -> None:
-    model = FORMS[form]()
-    x = batch(1, model)
-    first = Numbers(model, Box.best(2), x).answer()
-    kept = {name: first[f"{name}/chosen"] for name in (ROW_INPUT, CLASS_INPUT)}
-    numbers = Numbers(model, Held(Box(what=what, count=2), kept), x)
-    step = weights(*x.shape, seed=5)
-    size = 4e-2
-
-    def slope(by: float) -> np.ndarray:
-        ahead, behind = (
-            numbers.answer(x + np.float32(sign * by) * step)["cam_score"].astype(np.float64)
-            for sign in (1, -1)
-        )
-        return np.asarray((ahead - behind) / (2 * by))
-
-    expected = (4 * slope(size / 2) - slope(size)) / 3
-    gradient = (numbers.gradient * step[:, None]).sum(axis=(2, 3, 4))
-    rounding = 1e-6 * np.abs(numbers.score).max() / size
-    np.testing.assert_allclose(gradient, expected, atol=3e-3 * np.abs(expected).max() + rounding)
+    require_gradient_of_rows(FORMS[form](), what)
 
 
 @pytest.mark.parametrize("form", ["yolov8", "yolov5", "yolox", "detr", "suppressed"])

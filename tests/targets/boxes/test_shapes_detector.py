@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -15,20 +14,7 @@ from onnxcam.images import Picture
 from onnxcam.runtime import Runner
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
-SCRIPTS = MODELS.parent / "scripts" / "models"
 SEEDS = range(1_000_000, 1_000_020)
-
-
-@pytest.fixture(scope="module")
-def localisation() -> ModuleType:
-    """scripts/models/box_localisation.py, which is no package."""
-    sys.path.insert(0, str(SCRIPTS))
-    try:
-        import box_localisation  # type: ignore[import-not-found, unused-ignore]
-    finally:
-        sys.path.remove(str(SCRIPTS))
-    assert isinstance(box_localisation, ModuleType)
-    return box_localisation
 
 
 @pytest.fixture(scope="module")

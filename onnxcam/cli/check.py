@@ -1,0 +1,47 @@
+"""`onnxcam check`."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from onnxcam.cli.options import JSON, LAYER, MODEL, PREPROCESS
+
+
+@click.command()
+@MODEL
+@LAYER
+@PREPROCESS
+@JSON
+def check(model: str, layer: str | None, preprocess: str | None, as_json: bool) -> None:
+    """Does the model differentiate, and is its gradient right? Exit status 0 when both hold.
+
+    The gradient of the score at the layer is compared with finite differences, in float64 where
+    that is possible. A model without classes is checked with a random weighting of its output.
+
+    Example: onnxcam check models/efficientnet_lite0.onnx
+    """
+    from onnxcam.check import check as run_check
+
+    report = run_check(model, layer, preprocess)
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), indent=2))
+    else:
+        met = ", ".join(f"{op} x{count}" for op, count in sorted(report.operators.items()))
+        rows = [
+            ("opset", str(report.opset)),
+            ("input", report.input),
+            ("classes", f"{report.classes} ({report.head})"),
+            ("score", report.score),
+            ("layer", report.layer),
+            ("path", met or "empty"),
+            ("without one", ", ".join(report.missing) or "none"),
+            ("difference", ", ".join(f"{error:.1e}" for error in report.errors) or "not measured"),
+            ("verdict", report.verdict),
+        ]
+        for name, value in rows:
+            click.echo(f"{name:<15} {value}")
+    if not report.passed:
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""The recipes of five write-ups, each in its own framework, recorded."""
