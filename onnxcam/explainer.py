@@ -34,7 +34,7 @@ from onnxcam.sources import SPECS, Source, SourceSpec, read_source, size_of, val
 from onnxcam.targets import Case, Classes, Target, Wanted, in_parts, joined, require_class
 from onnxcam.targets.offer import require_head
 from onnxcam.targets.spec import Reader
-from onnxcam.targets.usual import usual_target, why_nothing
+from onnxcam.targets.usual import to_know, usual_target, why_nothing
 from onnxcam.understanding import understand
 
 TargetSpec = int | str | Wanted | Sequence[int | str | Wanted] | None
@@ -286,7 +286,8 @@ class Explainer:
         frame: Frame,
     ) -> list[str]:
         """What to know before trusting the map."""
-        warnings = [*self._resized(frame), *self._method_warnings]
+        own = to_know(target, self.network)
+        warnings = [*self._resized(frame), *own, *self._method_warnings]
         if program.straight_through:
             warnings.append(STRAIGHT_THROUGH)
         if is_empty(raw):

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from graphs import photo
+from PIL import Image
 
 from onnxcam.errors import PreprocessError
 from onnxcam.graph.picture import ImageInput
 from onnxcam.preprocess import PRESETS, Preprocess, find_preprocess
+from onnxcam.preprocess.scaling import INTERPOLATIONS
 
 RGB = (200, 100, 50)
 
@@ -168,6 +170,15 @@ def test_crop_ratio_is_torchvisions_resize_then_centre_crop() -> None:
     np.testing.assert_array_equal(seen[0], photo(224, 224))
 
 
+def test_stretched_to_more_than_the_input_the_middle_is_seen() -> None:
+    """A 64 x 128 picture at ratio 0.5 becomes 32 x 32, of which 16 x 16 are seen."""
+    picture = np.zeros((64, 128, 3), np.uint8)
+    picture[16:48, 32:96] = 255
+    how = Preprocess(scale=1.0, crop_ratio=0.5)
+    assert (how.tensor(picture, image_input(16, 16)) == 255).all()
+    assert how.frame((64, 128), (16, 16)).seen == ((16, 48), (32, 96))
+
+
 def test_outside_the_crop_the_heat_is_zero() -> None:
     how = Preprocess(resize="crop")
     back = back_on(how, np.ones((10, 10), np.float32), plain(40, 80))
@@ -260,3 +271,103 @@ def test_wrong_settings_are_named(settings: dict[str, Any]) -> None:
         find_preprocess(settings)
     assert "\n" not in str(raised.value)
     assert str(raised.value).startswith("the preprocessing given: ")
+
+
+# -- windows, letterboxes, other than pictures ------------------------------------------------
+
+
+def test_a_window_is_the_sources_own_or_a_fixed_one() -> None:
+    values = np.array([-100.0, 0.0, 300.0], np.float32).reshape(3, 1, 1, 1)
+    volume = ImageInput("volume", True, 1, 1, (3, 1, 1), np.dtype(np.float32))
+
+    def seen(**how: Any) -> list[float]:
+        return list(Preprocess(scale=1.0, **how).tensor(values, volume).ravel())
+
+    np.testing.assert_allclose(seen(window="min-max"), [0, 0.25, 1])
+    np.testing.assert_allclose(seen(window=(0, 200)), [0, 0, 1])
+    standard = seen(window="z-score")
+    np.testing.assert_allclose([np.mean(standard), np.std(standard)], [0, 1], atol=1e-6)
+    np.testing.assert_allclose(seen(window="min-max", mean=0.5, std=0.5), [-1, -0.5, 1])
+
+
+def test_a_window_looks_at_all_that_was_read_not_at_what_is_seen() -> None:
+    picture = np.zeros((10, 30, 3), np.uint8)
+    picture[:, 0] = 200  # outside the centre crop
+    picture[:, 10:20] = 100
+    how = Preprocess(scale=1.0, resize="crop", window="min-max")
+    np.testing.assert_allclose(how.tensor(picture, image_input(10, 10)), 0.5)
+
+
+def test_a_centred_letterbox_is_ultralytics() -> None:
+    """Grey 114 above and below, the odd pixel below."""
+    how = Preprocess(resize="pad", pad_at="center", pad_value=114, interpolation="linear")
+    seen = how.tensor(plain(20, 40, (255, 255, 255)), image_input(41, 40))[0, 0]
+    np.testing.assert_allclose(seen[:10], 114 / 255, rtol=1e-6)
+    np.testing.assert_allclose(seen[10:30], 1)
+    np.testing.assert_allclose(seen[30:], 114 / 255, rtol=1e-6)
+
+
+def test_padding_is_normalised_as_pixels_are() -> None:
+    how = Preprocess(mean=0.5, std=0.25, resize="pad", pad_value=255)
+    seen = how.tensor(plain(4, 2, (255, 255, 255)), image_input(4, 4))
+    np.testing.assert_allclose(seen, 2)
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_every_interpolation_keeps_a_plain_picture(interpolation: str) -> None:
+    how = Preprocess(scale=1.0, interpolation=interpolation)
+    for size in ((9, 7), (31, 40)):
+        seen = how.tensor(plain(20, 16), image_input(*size, last=True))[0]
+        np.testing.assert_allclose(seen, np.broadcast_to(RGB, seen.shape), atol=1)
+
+
+def test_pillows_filters_are_pillows() -> None:
+    picture = photo(50, 70)
+    expected = np.asarray(Image.fromarray(picture).resize((24, 16), Image.Resampling.BICUBIC))
+    how = Preprocess(scale=1.0, interpolation="pil-cubic")
+    np.testing.assert_array_equal(how.tensor(picture, image_input(16, 24, last=True))[0], expected)
+
+
+def test_signals_and_volumes_are_resized_along_every_axis() -> None:
+    ramp = np.arange(8, dtype=np.float32)
+    signal = ImageInput("signal", False, 1, 1, (4,), np.dtype(np.float32))
+    seen = Preprocess(scale=1.0).tensor(ramp[:, None], signal)
+    np.testing.assert_allclose(seen, [[[0.5, 2.5, 4.5, 6.5]]])
+    volume = ImageInput("volume", False, 1, 1, (4, 2, 2), np.dtype(np.float32))
+    values = np.broadcast_to(ramp[:, None, None, None], (8, 2, 2, 1))
+    np.testing.assert_allclose(
+        Preprocess(scale=1.0).tensor(values, volume)[0, 0, :, 0, 0], seen[0, 0]
+    )
+
+
+def test_lengths_in_another_order_are_not_stretched_in_silence() -> None:
+    with pytest.raises(PreprocessError, match=r"\[1, 0, 2\]"):
+        Preprocess().fit((6, 4, 8), (4, 6, 8))
+    assert Preprocess(axes=(1, 0, 2)).fit((6, 4, 8), (4, 6, 8)).scaled == (4, 6, 8)
+    assert Preprocess(axes=(0, 1, 2)).fit((6, 4, 8), (4, 6, 8)).scaled == (4, 6, 8)
+    Preprocess().fit((480, 640), (640, 480))  # pictures may well lie down
+
+
+def test_what_has_other_axes_or_channels_is_refused() -> None:
+    with pytest.raises(PreprocessError, match="2 axes"):
+        Preprocess().fit((4, 4), (4, 4, 4))
+    volume = ImageInput("volume", False, 2, 1, (2, 2, 2), np.dtype(np.float32))
+    with pytest.raises(PreprocessError, match="1 channels, the model takes 2"):
+        Preprocess().tensor(np.zeros((2, 2, 2, 1), np.float32), volume)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"window": "minmax"}, "'min-max'"),
+        ({"window": [5, 5]}, "window must be"),
+        ({"window": [1]}, "window must be"),
+        ({"axes": [0, 2]}, "axes"),
+        ({"pad_at": "top"}, "pad_at"),
+        ({"pad_value": "grey"}, "pad_value"),
+        ({"interpolation": "bilinear"}, "interpolation"),
+    ],
+)
+def test_wrong_settings_of_windows_and_letterboxes(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(PreprocessError, match=words):
+        find_preprocess(settings)

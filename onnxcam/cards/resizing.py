@@ -63,6 +63,9 @@ def stretched_and_cropped(size: Size, crop: Size) -> Resizing:
     """To one (height, width), then a smaller one from its centre."""
     if crop == size:
         return stretched(crop)
+    rows, columns = (part / whole for part, whole in zip(crop, size, strict=True))
+    if rows == columns <= 1:
+        return Resizing({"resize": "stretch", "crop_ratio": rows, "size": crop})
     cut = f"the margin that is cut off {size[0]}x{size[1]} down to {crop[0]}x{crop[1]} is kept"
     return Resizing({"resize": "stretch", "size": crop}, (cut,))
 

@@ -63,27 +63,30 @@ class Fit:
 def fitted(
     source: Size, to: Size, axes: tuple[int, ...], resize: str, crop_ratio: float, pad_at: str
 ) -> Fit:
-    """The steps for `resize`: "stretch", "crop" or "pad" (see `Preprocess`)."""
+    """The steps for `resize`: "stretch", "crop" or "pad" (see `Preprocess`).
+
+    The first two show the middle of what is larger than the input by 1 / `crop_ratio`.
+    """
     lengths = tuple(source[axis] for axis in axes)
-    everywhere = tuple((0, length) for length in to)
     start = (0,) * len(to)
-    if resize == "crop":
-        ratio = max(new / old for new, old in zip(to, lengths, strict=True)) / crop_ratio
-        # Down, as torchvision and timm do; what falls short by a rounding error does not count.
-        size = tuple(
-            max(new, int(old * ratio + 1e-6)) for new, old in zip(to, lengths, strict=True)
-        )
-        shown = tuple(_middle(long, new) for long, new in zip(size, to, strict=True))
-        return Fit(source, to, axes, size, shown, start)
+    ratios = [new / old for new, old in zip(to, lengths, strict=True)]
     if resize == "pad":
-        ratio = min(new / old for new, old in zip(to, lengths, strict=True))
+        ratio = min(ratios)
         size = tuple(
             min(new, max(1, round(old * ratio))) for new, old in zip(to, lengths, strict=True)
         )
         if pad_at == "center":
             start = tuple((new - own) // 2 for new, own in zip(to, size, strict=True))
         return Fit(source, to, axes, size, tuple((0, own) for own in size), start)
-    return Fit(source, to, axes, to, everywhere, start)
+    if resize == "crop":
+        ratios = [max(ratios)] * len(ratios)
+    # Down, as torchvision and timm do; what falls short by a rounding error does not count.
+    sizes = (
+        int(old * ratio / crop_ratio + 1e-6) for old, ratio in zip(lengths, ratios, strict=True)
+    )
+    size = tuple(max(new, long) for new, long in zip(to, sizes, strict=True))
+    shown = tuple(_middle(long, new) for long, new in zip(size, to, strict=True))
+    return Fit(source, to, axes, size, shown, start)
 
 
 def _middle(length: int, part: int) -> tuple[int, int]:

@@ -27,9 +27,10 @@ class Preprocess:
     """x = (v * scale - mean) / std, v of pictures in 0..255; mean and std one or one a channel.
 
     `color` is the channel order that the model wants, "rgb" or "bgr". `resize` says how what was
-    read gets the model's size: "stretch" it; scale its shorter side to size / `crop_ratio` and
-    "crop" the centre, as torchvision; or fit it in and "pad" the rest (a letterbox), `pad_at` the
-    "corner" or the "center", with `pad_value` (as v; None is 0 behind the normalisation).
+    read gets the model's size: "stretch" it to size / `crop_ratio`, or scale its shorter side to
+    that, and "crop" the centre, as torchvision (of "stretch" too, where there is a ratio); or fit
+    it in and "pad" the rest (a letterbox), `pad_at` the "corner" or the "center", with `pad_value`
+    (as v; None is 0 behind the normalisation).
     `interpolation` is one of `INTERPOLATIONS`. `window` comes first: "min-max" and (low, high)
     put the values, each source's own or those, in [0, 1], cutting off what is beyond; "z-score"
     makes their mean 0 and their deviation 1. `axes` are the source's spatial axes in the model's

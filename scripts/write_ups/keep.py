@@ -17,7 +17,7 @@ from references.recipe import Draw
 from references.record import EXPORTED, REBUILT, require, store
 from references.strip import strip
 
-FOLDER = "write_ups"
+from write_ups.kept import FOLDER
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def fusion(values: np.ndarray, heat: np.ndarray) -> np.ndarray:
     as none; of the colours in `rainbow` those of a grey level above 80 are added with weight 0.4
     and cut off at 255.
     """
-    grey = np.uint8(np.rint(values * 255))
+    grey = np.uint8(values * 255)
     grey[values == 0] = 255
     anatomy = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
     colours = np.ascontiguousarray(coloured(np.where(heat < DROPPED, 0, heat), "rainbow"))

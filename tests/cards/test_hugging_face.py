@@ -192,10 +192,16 @@ def test_keys_that_are_null_are_left_out() -> None:
     assert exactly(hugging_face, fast) == exactly(hugging_face, VIT)
 
 
+def test_deit_stretches_to_more_than_it_sees() -> None:
+    square = {"height": 256, "width": 256}
+    found = exactly(hugging_face, VIT | {"size": square, "do_center_crop": True, "crop_size": 224})
+    assert (found.resize, found.crop_ratio, found.size) == ("stretch", 224 / 256, (224, 224))
+
+
 @pytest.mark.parametrize(
     "settings",
     [
-        {"size": {"height": 256, "width": 256}, "do_center_crop": True, "crop_size": 224},
+        {"size": {"height": 256, "width": 300}, "do_center_crop": True, "crop_size": 224},
         {"do_resize": False},
     ],
 )

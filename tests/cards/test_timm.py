@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import floor
 from typing import Any
 
@@ -57,11 +58,17 @@ def test_an_older_file_has_it_at_the_top() -> None:
     assert exactly(timm, old) == exactly(timm, RESNET)
 
 
-@pytest.mark.parametrize(("mode", "resize"), [("squash", "stretch"), ("border", "pad")])
-def test_other_crops(mode: str, resize: str) -> None:
-    whole = exactly(timm, changed(crop_mode=mode, crop_pct=1.0))
-    assert (whole.resize, whole.size) == (resize, (224, 224))
-    part = read(timm, changed(crop_mode=mode))
+def test_squash_stretches_to_more_than_it_sees() -> None:
+    whole = exactly(timm, changed(crop_mode="squash", crop_pct=1.0))
+    assert (whole.resize, whole.size, whole.crop_ratio) == ("stretch", (224, 224), 1)
+    part = exactly(timm, changed(crop_mode="squash"))
+    assert part == replace(whole, crop_ratio=224 / floor(224 / 0.95))
+
+
+def test_a_border_keeps_its_margin() -> None:
+    whole = exactly(timm, changed(crop_mode="border", crop_pct=1.0))
+    assert (whole.resize, whole.size) == ("pad", (224, 224))
+    part = read(timm, changed(crop_mode="border"))
     assert part.preprocess == whole
     assert "kept" in part.assumed[0]
 

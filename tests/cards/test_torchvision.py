@@ -54,7 +54,7 @@ def test_two_lengths_stretch() -> None:
     ("content", "resize", "size"),
     [
         ({"resize_size": 520}, "pad", (520, 520)),
-        ({"resize_size": [256, 256], "crop_size": 224}, "stretch", (224, 224)),
+        ({"resize_size": [256, 300], "crop_size": 224}, "stretch", (224, 224)),
         ({"crop_size": 224, "interpolation": "bilinear"}, "stretch", (224, 224)),
         ({"resize_size": 224, "crop_size": 256}, "crop", (256, 256)),
     ],
