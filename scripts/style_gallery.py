@@ -19,6 +19,7 @@ import numpy as np
 import onnxcam
 from onnxcam.images import Picture, read_image, write_image
 from onnxcam.overlay import COLORMAPS, STYLES, Look, View, colorize, fitted, grid, render
+from onnxcam.overlay.style import SHEETS
 from onnxcam.volumes import as_volume
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,7 +66,7 @@ def style_sheets() -> None:
     """One sheet a style."""
     subjects = pictures()
     for style in STYLES:
-        if style == "panel":
+        if style in SHEETS:
             write(style, render(*subjects["colour"], Look(style, colormap="rainbow"), View()))
         else:
             drawn = [render(*subject, Look(style), View()) for subject in subjects.values()]
@@ -117,7 +118,8 @@ How heat is drawn on what was explained: `--style` on the command line, `Look(st
 C are the heat's colours, P is the picture, h the heat in [0, 1], a (`alpha`) the weight of the heat
 and b (`beta`) that of the picture. Left out, they are the style's own, as are `threshold` and
 `colormap`. `gamma` raises the heat to a power first; below `threshold` the picture stays as it is;
-`enlarge` makes the finished picture larger. All but `panel` have the picture's own size.
+`enlarge` makes the finished picture larger. All but `panel` and
+`heatmap-bar` have the picture's own size.
 
 Each is shown on a dark, a bright, a grey and a colour picture of a cat, with the heat of
 EfficientNet-Lite0, and on a drawn star. Made by `python scripts/style_gallery.py`.

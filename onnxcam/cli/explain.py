@@ -146,7 +146,7 @@ def explain(
     job = _Job(explainers, targets, 1 if top is None else top)
     written: list[dict[str, Any]] = []
     failed = 0
-    for image in _progress(images):
+    for image in _progress(images, explainers):
         try:
             for part in job.explained(image, together=side_by_side):
                 entries = saver.save_grid(part) if side_by_side else [saver.save(part[0])]
@@ -209,11 +209,13 @@ def _echo(text: str) -> None:
     click.echo(text.encode("utf-8", "backslashreplace").decode())
 
 
-def _progress(images: tuple[str, ...]) -> Iterable[str]:
-    """A progress bar on stderr when there is more than one picture and somebody to see it."""
-    if len(images) == 1 or not sys.stderr.isatty():
+def _progress(images: tuple[str, ...], explainers: Sequence[onnxcam.Explainer]) -> Iterable[str]:
+    """A progress bar on stderr where it may take long and there is somebody to see it."""
+    slow = [one.method.name for one in explainers if not one.method.bakes]
+    if not sys.stderr.isatty() or (len(images) == 1 and not slow):
         return images
     from rich.console import Console  # slow to import, and a single picture needs none of it
     from rich.progress import track
 
-    return track(images, "explaining", console=Console(stderr=True))
+    said = f"explaining ({', '.join(slow)}: many runs each)" if slow else "explaining"
+    return track(images, said, console=Console(stderr=True))

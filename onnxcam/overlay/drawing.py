@@ -7,7 +7,7 @@ import numpy as np
 from onnxcam.errors import OnnxCamError
 from onnxcam.images import Picture
 from onnxcam.overlay.look import Look
-from onnxcam.overlay.panel import panel
+from onnxcam.overlay.panel import panel, with_bar
 from onnxcam.overlay.sheet import resized
 from onnxcam.overlay.styles import Painter, add, contour, fade, fusion, heatmap, weighted
 
@@ -19,6 +19,7 @@ PAINTERS: dict[str, Painter] = {
     "contour": contour,
     "heatmap": heatmap,
     "fade": fade,
+    "heatmap-bar": with_bar,
     "panel": panel,
 }
 """The function of every style."""
@@ -27,7 +28,7 @@ PAINTERS: dict[str, Painter] = {
 def draw(picture: Picture, heat: np.ndarray, look: Look | None = None) -> Picture:
     """Heat, float (H, W) in [0, 1], on a picture of the same size, uint8 RGB (H, W, 3).
 
-    Returns a picture of that size times `look.enlarge`; a `panel` is a sheet of its own size.
+    Returns a picture of that size times `look.enlarge`; those of `SHEETS` have a size of their own.
     Raises `OnnxCamError` where the sizes differ.
     """
     look = look or Look()

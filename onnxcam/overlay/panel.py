@@ -1,4 +1,4 @@
-"""Four panels: the picture, the heat with its colour bar, and two overlays."""
+"""Sheets about one picture: the heat with its colour bar, and four panels."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ from onnxcam.overlay.styles import heatmap, weighted
 
 STRONG, WEAK = 0.7, 0.3
 """Weight of the heat in the two overlays."""
+
+
+def with_bar(picture: Picture, heat: np.ndarray, look: Look) -> Picture:
+    """The heat's colours, the longest side 256 to 1024 pixels, and a colour bar with numbers."""
+    (cell,) = scaled([heatmap(np.full_like(picture, 255), heat, look)])
+    return beside(cell, color_bar(cell.shape[0], look, letter_size(max(cell.shape[:2]))))
 
 
 def panel(picture: Picture, heat: np.ndarray, look: Look) -> Picture:

@@ -14,6 +14,7 @@ from onnxcam.overlay.contrast import BLACK, WHITE
 from onnxcam.overlay.drawing import PAINTERS
 from onnxcam.overlay.look import Look
 from onnxcam.overlay.sheet import beside
+from onnxcam.overlay.style import SHEETS
 from onnxcam.overlay.text import text_width, write
 from onnxcam.signals import Signal
 
@@ -27,13 +28,13 @@ def draw_signal(signal: Signal, heat: np.ndarray, look: Look) -> Picture:
     """A plot of a signal (L, C), a row a channel, over the colours of its heat (L,) in [0, 1].
 
     Heat is drawn on white in the look's style; `enlarge` makes the whole plot larger. Raises
-    `OnnxCamError` where the lengths differ, or for the style `panel`.
+    `OnnxCamError` where the lengths differ, or for a style of `SHEETS`.
     """
     length, channels = signal.values.shape
     if heat.shape != (length,):
         raise OnnxCamError(f"heat {heat.shape} is not of the signal's length ({length},)")
-    if look.style == "panel":
-        raise OnnxCamError("no 'panel' of a signal; take 'blend', 'fade' or another style")
+    if look.style in SHEETS:
+        raise OnnxCamError(f"no '{look.style}' of a signal; take 'blend', 'fade' or another style")
     size = LETTERS * look.enlarge
     width = WIDTH * look.enlarge
     height = max(LOWEST, min(HEIGHT // channels, HEIGHT // 2)) * look.enlarge

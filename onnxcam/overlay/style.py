@@ -60,9 +60,13 @@ STYLES: dict[str, Style] = {
         alpha=0.8,
         used_by="transparent where cold: the rest of the picture keeps its colours",
     ),
+    "heatmap-bar": Style("C with a colour bar", used_by="the raw heatmap of reports and papers"),
     "panel": Style(
         "P, C with a colour bar, blend with the heat at 0.7 and 0.3",
         used_by="four panels side by side for reports",
     ),
 }
 """Every style, in the order in which they are offered."""
+
+SHEETS = ("heatmap-bar", "panel")
+"""Those that are not of the picture's own size."""

@@ -100,6 +100,14 @@ def test_the_colour_bar_runs_from_hot_to_cold() -> None:
     assert (bar[:, 35:] < 128).any()  # numbers
 
 
+def test_the_heatmap_has_its_bar_at_its_side() -> None:
+    heat = np.linspace(0, 1, 300 * 400, dtype=np.float32).reshape(300, 400)
+    sheet = draw(np.zeros((300, 400, 3), np.uint8), heat, Look("heatmap-bar", colormap="rainbow"))
+    np.testing.assert_array_equal(sheet[:300, :400], colorize(heat, "rainbow"))
+    assert sheet.shape[1] > 400
+    assert (sheet[:, 405:] != 255).any()
+
+
 def test_the_panel_shows_picture_heat_and_two_blends() -> None:
     picture = fitted(photo(), 320)
     heat = np.linspace(0, 1, picture.shape[0] * picture.shape[1], dtype=np.float32)

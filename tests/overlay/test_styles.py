@@ -12,9 +12,10 @@ from hypothesis.extra import numpy as arrays
 
 from onnxcam.errors import OnnxCamError
 from onnxcam.overlay import STYLES, Look, colorize, draw
+from onnxcam.overlay.style import SHEETS
 from onnxcam.overlay.styles import LEVELS
 
-SINGLE = [style for style in STYLES if style != "panel"]
+SINGLE = [style for style in STYLES if style not in SHEETS]
 HEAT = cv2.resize(
     np.random.default_rng(0).random((4, 5)).astype(np.float32), (32, 24)
 ).astype(np.float32)  # fmt: skip
