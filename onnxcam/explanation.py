@@ -19,6 +19,8 @@ from onnxcam.finish import Finish
 from onnxcam.frame import Frame
 from onnxcam.images import Picture, png, write_bytes, write_image
 from onnxcam.overlay import Look, View, grid, render
+from onnxcam.overlay.outline import outlined
+from onnxcam.overlay.style import SHEETS
 from onnxcam.sources import Source
 from onnxcam.volumes import Volume, write_volume
 
@@ -97,11 +99,16 @@ class Explanation:
     def overlay(self, **changes: Any) -> Picture:
         """The heat on what was explained: uint8 RGB (H, W, 3), of a picture in its own size.
 
+        A detected box is outlined.
+
         `changes` are fields of `Look` (style, colormap, alpha, ...) and of `View` (axis, index,
         rotate, layout, ...) that shall be different here. Raises `OnnxCamError`.
         """
         look, view = changed((self.look, self.view), changes)
-        return render(self.source, self.heat, look, view)
+        drawn = render(self.source, self.heat, look, view)
+        if self.target.box is None or look.style in SHEETS:
+            return drawn
+        return outlined(drawn, self.target.box, look.enlarge)
 
     def save(self, path: str | os.PathLike[str], **changes: Any) -> Path:
         """Write what the path's ending names; returns the path.
