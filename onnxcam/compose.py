@@ -18,9 +18,6 @@ from onnxcam.methods.aggregate import over_layers
 from onnxcam.methods.scene import Scene
 from onnxcam.targets import Explained, Target
 
-PROFILES = ("cpu",)
-
-
 @dataclass(frozen=True)
 class Addition:
     """A target emitted behind a network, with what else was emitted there; not merged yet."""
@@ -33,6 +30,12 @@ class Addition:
     ) -> onnx.ModelProto:
         """The model with some of the emitted tensors as outputs, and the target's choices."""
         return merge(self.emitter, outputs, *self._inputs(), metadata)
+
+    def settled_model(
+        self, outputs: dict[str, gs.Tensor], metadata: dict[str, str] | None = None
+    ) -> onnx.ModelProto:
+        """The same without inputs of its own: what is chosen is the choices' default."""
+        return merge(self.emitter, outputs, [], self._inputs()[1], metadata)
 
     def serialized(self, outputs: dict[str, gs.Tensor]) -> bytes:
         """The same as bytes, without a copy: concatenated protobuf messages are merged ones."""

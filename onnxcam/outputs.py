@@ -6,8 +6,8 @@ import onnx_graphsurgeon as gs
 
 from onnxcam.targets import Explained
 
-RAW = "cam"
-"""The method's map."""
+RAW, OVERLAY = "cam", "cam_overlay"
+"""The method's map, and a picture of it."""
 
 INDEX, SCORE, PROBABILITY, SCALAR, BOX = (
     "cam_target", "cam_score", "cam_probability", "cam_scalar", "cam_box",

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import onnx
 
-from onnxcam.cards import LabelSpec, PreprocessSpec
-from onnxcam.compose import PROFILES, compose
-from onnxcam.errors import MethodError, ModelError, TargetError
+from onnxcam.cards import Card, LabelSpec, PreprocessSpec, find_card
+from onnxcam.compose import compose
+from onnxcam.errors import MethodError, ModelError, OnnxCamError, TargetError, nearest
 from onnxcam.explainer import Explainer
 from onnxcam.graph.external import completed
 from onnxcam.graph.layers import LayerSpec
 from onnxcam.graph.load import ModelSource
 from onnxcam.graph.network import Network
+from onnxcam.graph.picture import find_image_input
+from onnxcam.graph.rewritten import MADE_HERE
 from onnxcam.graph.stated_grid import placed
 from onnxcam.methods import Baked, Method, find_method
 from onnxcam.methods.smoothing import AUGMENT, EIGEN
-from onnxcam.outputs import BOX, INDEX, RAW
+from onnxcam.outputs import BOX, INDEX
+from onnxcam.overlay import Look
+from onnxcam.presenting import presented
+from onnxcam.profiles import find_profile
 from onnxcam.runtime import Arrays
 from onnxcam.targets import CLASS_INPUT, Case, Classes, Target, Wanted
 from onnxcam.targets.usual import usual_target
+from onnxcam.understanding import with_fitting_labels
 from onnxcam.version import __version__
+
+CHOICES = ("run-time", "fixed")
+"""What is explained is an input that may be left out, or settled in the file."""
 
 
 def rewrite(
@@ -40,6 +51,10 @@ def rewrite(
     grid: Sequence[int] | None = None,
     fuse: str = "mean",
     smooth: str | None = None,
+    form: str = "raw",
+    resolution: str = "layer",
+    choice: str = "run-time",
+    look: Look | None = None,
     **parameters: Any,
 ) -> onnx.ModelProto:
     """The model with its explanation inside, still an ordinary ONNX model.
@@ -56,12 +71,22 @@ def rewrite(
     `layer` is a tensor, node or framework scope name, an index into `find_layers`, a list of
     those, or None for the automatic choice. `target`, `preprocess`, `labels`, `grid` and `fuse`
     are as for `Explainer`, but the target cannot depend on the picture; `smooth` may be "eigen";
-    `parameters` are the method's own. Of several layers `cam` has the picture's size. Of a model
-    over 2 GB the weights stay in their files, and the result refers to them (`save_model` writes
+    `parameters` are the method's own. Of several layers `cam` has the picture's size.
+
+    `profile` says which runtimes the file is for: "cpu", "cuda" or "portable" (`onnxcam.profiles`).
+    `form` is what `cam` holds: the "raw" map, a "heatmap" in [0, 1], "uint8" in 0 to 255; or
+    "overlay", the raw map and an output `cam_overlay`, uint8 RGB (N, K, H, W, 3), of the heat on
+    the model's input in a `look` of the style blend or sum. `resolution` is that of the "layer",
+    or of the "input". With the `choice` "fixed" the class is settled in the file and the inputs
+    are left out. A model that was rewritten before is taken as it was before that. Of a model over
+    2 GB the weights stay in their files, and the result refers to them (`save_model` writes
     it). Raises subclasses of `OnnxCamError`.
     """
-    if profile not in PROFILES:
-        raise ModelError(f"no profile '{profile}'; there is {', '.join(PROFILES)}")
+    made_for = find_profile(profile)
+    if choice not in CHOICES:
+        raise OnnxCamError(
+            f"no choice '{choice}'{nearest(choice, CHOICES)}; there is run-time, fixed"
+        )
     if target is not None and top != 1:
         raise TargetError("give either a target or top, not both")
     chosen = find_method(method, **parameters)
@@ -76,6 +101,7 @@ def rewrite(
             f"smooth with '{EIGEN}', or leave it out"
         )
     network = Network(model)
+    card = _card(model, network, preprocess, labels)
     if target is None:
         settled = usual_target(network, top, score).settled(_without_picture(network))
     else:
@@ -83,8 +109,13 @@ def rewrite(
         settled = explainer.wanted(target).settled(explainer.case())
     made = compose(network, chosen, placed(layer, grid), settled, fuse, smooth)
     boxes = {} if made.explained.box is None else {BOX: made.explained.box}
-    rewritten = made.model(
-        {RAW: made.raw, INDEX: made.explained.index, **boxes},
+    how = look or Look()
+    maps = presented(made.scene, made.raw, form, resolution, card, how)
+    outputs = {**maps, INDEX: made.explained.index, **boxes}
+    made_for.apply(made.emitter, outputs.values())
+    finish = made.settled_model if choice == "fixed" else made.model
+    rewritten = finish(
+        outputs,
         {
             "onnxcam.version": __version__,
             "onnxcam.method": chosen.name,
@@ -96,10 +127,38 @@ def rewrite(
             "onnxcam.top": str(made.explained.count),
             **({} if target is None else {"onnxcam.target": _name(settled, made.explained.count)}),
             "onnxcam.profile": profile,
+            "onnxcam.form": form,
+            "onnxcam.resolution": resolution,
+            "onnxcam.choice": choice,
             "onnxcam.gradient": "straight-through" if made.straight_through else "exact",
+            MADE_HERE: made.emitter.prefix,
+            **_of_the_model(network, card),
         },
     )
     return completed(rewritten)
+
+
+def _card(
+    model: ModelSource, network: Network, preprocess: PreprocessSpec, labels: LabelSpec
+) -> Card | None:
+    """What travels with a model; None of one that takes no pictures, volumes or signals."""
+    try:
+        image = find_image_input(network)
+    except ModelError:
+        return None
+    source = model if isinstance(model, onnx.ModelProto) else os.fspath(model)
+    return with_fitting_labels(find_card(source, network, image, preprocess, labels), network)
+
+
+def _of_the_model(network: Network, card: Card | None) -> dict[str, str]:
+    """Preprocessing and labels that were found elsewhere: the file shall need no other."""
+    inside = {entry.key for entry in network.proto.metadata_props}
+    known: dict[str, str] = {}
+    if card is not None and not card.assumed:
+        known["onnxcam.preprocess"] = json.dumps(asdict(card.preprocess))
+    if card is not None and card.labels is not None:
+        known["onnxcam.labels"] = json.dumps(card.labels, ensure_ascii=False)
+    return {key: value for key, value in known.items() if key not in inside}
 
 
 def _without_picture(network: Network) -> Case:

@@ -31,10 +31,10 @@ def understand(
         size = card.preprocess.input_size(image)
         network = Network(with_picture_size(network.proto, image.name, image.layout, size))
         image = find_image_input(network)
-    return network, image, _with_fitting_labels(card, network)
+    return network, image, with_fitting_labels(card, network)
 
 
-def _with_fitting_labels(card: Card, network: Network) -> Card:
+def with_fitting_labels(card: Card, network: Network) -> Card:
     """A list of the wrong length names classes wrongly: ImageNet has 1000 and 1001 of them."""
     if card.labels is None:
         return card

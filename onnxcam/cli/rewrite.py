@@ -17,6 +17,9 @@ from onnxcam.cli.options import (
 )
 from onnxcam.methods.registry import read_parameters
 from onnxcam.methods.smoothing import EIGEN
+from onnxcam.presenting import FORMS, RESOLUTIONS
+from onnxcam.profiles import PROFILES
+from onnxcam.rewriting import CHOICES
 
 
 @click.command()
@@ -32,7 +35,34 @@ from onnxcam.methods.smoothing import EIGEN
 @click.option("--target", metavar="SPEC", help="What to explain by default, as for `explain`.")
 @PREPROCESS
 @LABELS
-@click.option("--profile", default="cpu", show_default=True, help="Which operators are emitted.")
+@click.option(
+    "--profile",
+    type=click.Choice(list(PROFILES)),
+    default="cpu",
+    show_default=True,
+    help="Which runtimes it is for; portable: all of them.",
+)
+@click.option(
+    "--form",
+    type=click.Choice(FORMS),
+    default="raw",
+    show_default=True,
+    help="What `cam` holds; overlay adds the picture `cam_overlay`.",
+)
+@click.option(
+    "--resolution",
+    type=click.Choice(RESOLUTIONS),
+    default="layer",
+    show_default=True,
+    help="Whose size `cam` has.",
+)
+@click.option(
+    "--choice",
+    type=click.Choice(CHOICES),
+    default="run-time",
+    show_default=True,
+    help="Whether the class is an input, or settled in the file.",
+)
 def rewrite(
     model: str,
     output: str,
@@ -47,6 +77,9 @@ def rewrite(
     preprocess: str | None,
     labels: str | None,
     profile: str,
+    form: str,
+    resolution: str,
+    choice: str,
 ) -> None:
     """Write a model that explains itself: outputs `cam` and `cam_target` beside its own.
 
@@ -64,6 +97,9 @@ def rewrite(
         grid=grid,
         fuse=fuse,
         smooth=smooth,
+        form=form,
+        resolution=resolution,
+        choice=choice,
         **read_parameters(parameters),
     )
     _, *beside = onnxcam.save_model(made, output)

@@ -19,6 +19,7 @@ from onnxcam.graph.external import detached, element_type, size_in_bytes, values
 from onnxcam.graph.load import ModelSource, load_with_file
 from onnxcam.graph.normal_form import in_normal_form
 from onnxcam.graph.protos import NUMBERS
+from onnxcam.graph.rewritten import without_explanation
 from onnxcam.graph.sanity import require_possible
 from onnxcam.graph.shapes import Facts
 
@@ -36,7 +37,7 @@ class Network:
         gs.logger.G_LOGGER.severity = gs.logger.G_LOGGER.CRITICAL
         with damage():
             loaded, file = load_with_file(model)
-            self.proto: onnx.ModelProto = in_normal_form(loaded)
+            self.proto: onnx.ModelProto = in_normal_form(without_explanation(loaded))
             self._facts = Facts(self.proto)
             found = self._facts.tensors
             self.graph: gs.Graph = gs.import_onnx(self.proto)

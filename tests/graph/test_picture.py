@@ -12,7 +12,11 @@ from onnxcam.errors import PreprocessError
 from onnxcam.graph.network import Network
 from onnxcam.graph.picture import find_image_input
 
-PERMUTED = {3: ([0, 2, 1], [0, 2, 1]), 5: ([0, 4, 1, 2, 3], [0, 2, 3, 4, 1])}
+PERMUTED = {
+    3: ([0, 2, 1], [0, 2, 1]),
+    4: ([0, 3, 1, 2], [0, 2, 3, 1]),
+    5: ([0, 4, 1, 2, 3], [0, 2, 3, 4, 1]),
+}
 
 
 def spatial_net(shape: tuple[int | str, ...], last: bool) -> onnx.ModelProto:
