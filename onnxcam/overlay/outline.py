@@ -14,7 +14,7 @@ from onnxcam.overlay.contrast import BLACK, WHITE
 def outlined(picture: Picture, box: Sequence[float], enlarged: int = 1) -> Picture:
     """A picture with a box (x1, y1, x2, y2), in pixels of the picture before it was `enlarged`.
 
-    The line is white between black ones, as wide as the picture's size asks for; what lies outside the
+    The line is white between black ones, wider on large pictures; what lies outside the
     picture is drawn along its edge.
     """
     rows, columns = picture.shape[:2]

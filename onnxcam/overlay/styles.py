@@ -55,9 +55,11 @@ def weighted(picture: Picture, heat: np.ndarray, look: Look) -> Picture:
 
 @above_threshold
 def add(picture: Picture, heat: np.ndarray, look: Look) -> Picture:
-    """(a C + b P) over its largest value: `show_cam_on_image` of pytorch-grad-cam."""
+    """(a C + b P) over its largest value, cut to whole numbers: `show_cam_on_image` of
+    pytorch-grad-cam."""
     total = _sum(painted(heat, look), picture, look, cv2.CV_32F)
-    return np.asarray(cv2.convertScaleAbs(total, alpha=255 / max(float(total.max()), 1e-7)))
+    total /= np.float32(max(float(total.max()), 1e-7))
+    return np.asarray(255 * total).astype(np.uint8)
 
 
 @above_threshold

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .derivation import CONDITIONING
 from .inputs import KINDS, Cuts, Drawn
 from .rebuild import RECORDINGS
 
@@ -18,6 +19,17 @@ FORMS = ("raw", "positive", "cut off", "up to sign", "scaled")
 "up to sign": a principal component's sign is arbitrary. "scaled": only the library's final map
 can be reached, at the picture's size, minimum 0 and maximum 1.
 """
+
+DIFFERENCES_OF_SCORES = 5e-5
+"""How far rounding may move a map of Ablation-CAM, in the place of `derivation.CONDITIONING`.
+
+Its weights are small differences of large numbers, of which float32 keeps fewer digits whatever
+the network; half of what the comparison allows is left for them."""
+
+
+def conditioning(method: str) -> float:
+    """How far rounding may move a method's map, lest it be left out."""
+    return DIFFERENCES_OF_SCORES if method == "ablationcam" else CONDITIONING
 
 
 @dataclass(frozen=True)

@@ -154,9 +154,9 @@ STUDIES: dict[str, Study] = {
         "torch_resnet50",
         [
             Plan([], "NCHW", _thinned([BIASES], 4)),
-            Plan(["layer1.2"], "NCHW", [ABLATED, MASKED, INTEGRATED_COARSELY, SMOOTHED]),
             Plan(["layer2.3"], "NCHW", [*ONE_PASS, *WEIGHTED_BY_GRADIENT]),
             Plan(["layer2.3", "layer4.2"], "NCHW", _thinned([*AVERAGED, REFINED], 4)),
+            Plan(["layer1.2"], "NCHW", [MASKED, SMOOTHED, INTEGRATED_COARSELY, ABLATED]),
             Plan(["layer4.2"], "NCHW", [ABLATED, MASKED]),
         ],
         pictures="torch_resnet50 small 133",

@@ -18,10 +18,10 @@ import numpy as np
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .cam_libraries import GRAD_CAM, TORCHCAM, Question
-from .derivation import CONDITIONING, choose_classes, nudges
+from .derivation import choose_classes, nudges
 from .from_torch import NETWORKS, environment
 from .inputs import Cuts, Drawn
-from .method_maps import MethodMaps, Recorded, away, read_maps, studies, write_maps
+from .method_maps import MethodMaps, Recorded, away, conditioning, read_maps, studies, write_maps
 from .method_plans import PICTURES, STUDIES, Job, Plan, Study
 from .rebuild import RECORDINGS, read
 from .torch_source import TorchSource
@@ -69,7 +69,7 @@ def record(name: str) -> MethodMaps:
                 continue
             found, one = asker.measured(job, asked)
             print(f"  {one.key}: drift {one.drift:.0e}, {one.seconds:.1f} s", flush=True)
-            if one.drift > CONDITIONING:
+            if one.drift > conditioning(one.method):
                 maps.left_out[one.key] = one.drift
             else:
                 maps.add(one, found)

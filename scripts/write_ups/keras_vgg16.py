@@ -5,6 +5,8 @@ convolution's output, averaged over batch, height and width; the activations' me
 weighted by it, cut off at 0 and divided by its maximum (guarded where that is 0). The map is
 enlarged cubically to the original picture, put in JET colours and blended with it, half and half.
 
+Recording takes some 16 GB of memory.
+
 Environment: pip install tensorflow-cpu keras tf2onnx onnx onnxruntime opencv-python-headless pillow
 Run from scripts/: python -m write_ups.keras_vgg16
 """

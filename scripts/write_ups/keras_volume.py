@@ -116,41 +116,38 @@ def pictures(volume: np.ndarray, heat: np.ndarray) -> dict[str, np.ndarray]:
     return {**panels(shown, hot), "fusion": fusion(shown, hot)}
 
 
-def recorded(name: str, network: Network) -> str:
-    """Record one network; a line that says how well conditioned it is."""
-    model, source = network.build(), Head(name, SIZE)
-    draws, x = fill(f"write_ups/{name}", model), source.values()
+def derived(name: str) -> Found:
+    """One network, drawn, exported, and what the recipe makes of it."""
+    network, source = NETWORKS[name], Head(name, SIZE)
+    model, x = network.build(), source.values()
+    draws = fill(f"write_ups/{name}", model)
     lift(model, x)
     draws = calm(model, x, draws, network.spread)
     unit = int(model(x)[0].numpy().argmax()) if network.unit is None else network.unit
     output, activations, gradients = backward(model, x, unit)
     heat = heat_of(activations, gradients)
-    cut_off = heat_of(np.maximum(activations, 0), gradients)
     moved = [backward(model, near, unit) for near in nudges(x, 2)]
     whole = enlarged(heat, SIZE)
-    kept = keep(
-        Found(
-            name=name,
-            source=source,
-            model=exported(model),
-            draws=draws,
-            classes=[unit],
-            output=output,
-            activations={LAYER: activations},
-            arrays={
-                "heat": heat,
-                "heat, activations cut off": cut_off,
-                "heat at the volume's size": whole[::EVERY, ::EVERY, ::EVERY],
-            },
-            precision="float32",
-            drift=max(distance(heat_of(*other[1:]), heat) for other in moved),
-            environment=environment(),
-            pictures=pictures(x[0, ..., 0], whole) if name == PICTURED else {},
-        )
+    return Found(
+        name=name,
+        source=source,
+        model=exported(model),
+        draws=draws,
+        classes=[unit],
+        output=output,
+        activations={LAYER: activations},
+        arrays={
+            "heat": heat,
+            "heat, activations cut off": heat_of(np.maximum(activations, 0), gradients),
+            "heat at the volume's size": whole[::EVERY, ::EVERY, ::EVERY],
+        },
+        precision="float32",
+        drift=max(distance(heat_of(*other[1:]), heat) for other in moved),
+        environment=environment(),
+        pictures=pictures(x[0, ..., 0], whole) if name == PICTURED else {},
     )
-    return f"{kept}; answers {np.round(output[0], 3).tolist()}, unit {unit} explained"
 
 
 if __name__ == "__main__":
-    for name, network in NETWORKS.items():
-        print(recorded(name, network), flush=True)
+    for name in NETWORKS:
+        print(keep(derived(name)), flush=True)

@@ -1,6 +1,8 @@
 """torchvision's networks with drawn weights, as the write-ups are shown them."""
 
 import copy
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import onnx
@@ -25,10 +27,19 @@ def exported(module: nn.Module, source: ImageNetPhotographs) -> onnx.ModelProto:
     return export(TorchSource(module, (), source))
 
 
-def answer(module: nn.Module, x: np.ndarray, dtype: str = "float64") -> np.ndarray:
-    """The logits in the precision `dtype`."""
+def answer(
+    module: nn.Module, x: np.ndarray, layers: Sequence[str]
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The logits, and the activations of layers by their paths, in double precision."""
+    own, kept = in_precision(module, "float64"), {}
+
+    def keep(path: str, _: nn.Module, __: object, output: torch.Tensor) -> None:
+        kept[path] = output.numpy().copy()
+
+    for path in layers:
+        own.get_submodule(path).register_forward_hook(partial(keep, path))
     with torch.inference_mode():
-        return in_precision(module, dtype)(tensor(x, dtype)).numpy()
+        return own(tensor(x, "float64")).numpy(), kept
 
 
 def in_precision(module: nn.Module, dtype: str) -> nn.Module:
