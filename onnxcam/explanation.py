@@ -68,13 +68,13 @@ class Explanation:
     the heatmap of the raw map, `look` and `view` the picture of that.
     """
 
-    raw: np.ndarray
+    raw: np.ndarray = field(repr=False)
     target: Target
     method: str
     layer: str
     provider: str
     frame: Frame
-    source: Source
+    source: Source = field(repr=False)
     image: str | None = None
     warnings: list[str] = field(default_factory=list)
     outliers: float = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -11,44 +12,9 @@ import pytest
 from builders import classifier
 from graphs import pictures
 
-from onnxcam.errors import ExecutionError
-from onnxcam.runtime import CPU, Runner, _providers, said
-
-
-class Fake:
-    """A stand-in for the onnxruntime module."""
-
-    def __init__(self, *available: str) -> None:
-        self.available = list(available)
-
-    def get_available_providers(self) -> list[str]:
-        return self.available
-
-
-GPU = Fake("TensorrtExecutionProvider", "CUDAExecutionProvider", CPU)
-
-
-@pytest.mark.parametrize(
-    ("runtime", "wanted", "chosen"),
-    [
-        (Fake(CPU), None, [CPU]),
-        (Fake("AzureExecutionProvider", CPU), None, [CPU]),
-        (GPU, None, ["CUDAExecutionProvider", CPU]),
-        (GPU, ["cuda"], ["CUDAExecutionProvider", CPU]),
-        (GPU, ["CUDA"], ["CUDAExecutionProvider", CPU]),
-        (GPU, ["CUDAExecutionProvider"], ["CUDAExecutionProvider", CPU]),
-        (GPU, ["cpu"], [CPU]),
-        (GPU, ["tensorrt", "cuda"], ["TensorrtExecutionProvider", "CUDAExecutionProvider", CPU]),
-    ],
-)
-def test_providers_are_chosen(runtime: Fake, wanted: list[str] | None, chosen: list[str]) -> None:
-    assert _providers(runtime, wanted) == chosen
-
-
-def test_a_provider_that_is_not_there_is_named_with_those_that_are() -> None:
-    with pytest.raises(ExecutionError, match="'cud' is not there; did you mean 'cuda'") as raised:
-        _providers(GPU, ["cud"])
-    assert CPU in str(raised.value)
+import onnxcam
+from onnxcam.errors import ExecutionError, FallbackWarning
+from onnxcam.runtime import CPU, Runner, _load_libraries, said
 
 
 def test_a_run_gives_every_output_by_name() -> None:
@@ -117,8 +83,6 @@ def test_onnxruntime_is_imported_with_the_first_session_only() -> None:
 def test_without_the_runtime_models_are_rewritten_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import onnxcam
-
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     assert onnxcam.rewrite(classifier()).graph.output[1].name == "cam"
     with pytest.raises(ExecutionError, match="not installed"):
@@ -129,3 +93,76 @@ def test_lengths_that_misfit_are_named() -> None:
     with pytest.raises(ExecutionError, match=r"image .*index: 2 Got: 12 Expected: 16") as caught:
         Runner(classifier()).run({"image": np.zeros((1, 3, 12, 16), np.float32)})
     assert len(str(caught.value).splitlines()) == 1
+
+
+# -- providers that do not start ----------------------------------------------------------------
+
+
+@pytest.fixture
+def claims_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ONNX Runtime that says it has CUDA, and then cannot start it."""
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", CPU]
+    )
+
+
+@pytest.mark.usefixtures("claims_cuda")
+@pytest.mark.filterwarnings("ignore:Specified provider")
+@pytest.mark.parametrize("wanted", [None, "auto", ["cuda", "cpu"], ["cuda:1", "auto"]], ids=str)
+def test_one_that_may_stand_in_is_said(wanted: Any) -> None:
+    with pytest.warns(FallbackWarning, match="cuda could not be started.*running on cpu"):
+        assert Runner(classifier(), wanted).provider == CPU
+
+
+@pytest.mark.usefixtures("claims_cuda")
+def test_a_session_that_raises_gives_way_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = onnxruntime.InferenceSession
+
+    def session(data: bytes, options: Any, providers: list[str], **how: Any) -> Any:
+        if providers[0] != CPU:
+            raise RuntimeError("no such device")
+        return made(data, options, providers=providers, **how)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    with pytest.warns(FallbackWarning, match=r"cuda .*\(no such device\); running on cpu"):
+        assert Runner(classifier(), ["cuda:7", "cpu"]).provider == CPU
+    with pytest.raises(ExecutionError, match="no such device"):
+        Runner(classifier(), ["cuda:7"])
+
+
+def test_one_that_this_build_lacks_is_said() -> None:
+    with pytest.warns(FallbackWarning, match="tensorrt could not be started; running on cpu"):
+        assert Runner(classifier(), ["tensorrt", "cpu"]).provider == CPU
+
+
+def test_the_libraries_are_loaded_once_before_the_first_cuda_session(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loads: list[str] = []
+
+    def preload_dlls() -> None:
+        loads.append("loaded")
+        print("a library is missing")
+
+    monkeypatch.setattr(onnxruntime, "preload_dlls", preload_dlls)
+    _load_libraries.cache_clear()
+    Runner(classifier(), ["cpu"])
+    assert loads == []
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", CPU]
+    )
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="Specified provider|cuda"):
+            Runner(classifier())
+    assert loads == ["loaded"]
+    assert capsys.readouterr().out == ""  # which is for --json
+    _load_libraries.cache_clear()
+
+
+# -- outputs ------------------------------------------------------------------------------------
+
+
+def test_only_the_outputs_asked_for() -> None:
+    runner = Runner(onnxcam.rewrite(classifier()), ["cpu"])
+    assert set(runner.run({"image": pictures()})) == {"logits", "cam", "cam_target"}
+    assert set(runner.run({"image": pictures()}, ["cam"])) == {"cam"}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
-from graphs import CLASSES, Build, weights
+from graphs import CLASSES, Build, weights, write_picture
 
 import onnxcam
-from onnxcam.errors import PreprocessError
+from onnxcam.errors import VolumeError
 from onnxcam.graph.network import Network
 from onnxcam.graph.picture import find_image_input
 
@@ -69,10 +71,12 @@ def test_volumes_and_signals(shape: tuple[int | str, ...], last: bool, layout: s
         np.testing.assert_allclose(found["raw"][n, 0], expected, rtol=1e-4, atol=1e-7)
 
 
-def test_a_picture_file_does_not_fit_a_volume() -> None:
+def test_a_picture_file_does_not_fit_a_volume(tmp_path: Path) -> None:
     explainer = onnxcam.Explainer(spatial_net((1, 1, 6, 8, 10), False))
-    with pytest.raises(PreprocessError, match=r"takes no picture but \(N, C, D, H, W\)"):
-        explainer.explain(np.zeros((8, 10, 3), np.uint8))
+    with pytest.raises(VolumeError, match=r"\(D, H, W\)"):
+        explainer.explain(np.zeros((8, 10), np.uint8))
+    with pytest.raises(VolumeError, match="not a volume"):
+        explainer.explain(write_picture(tmp_path / "photo.png"))
 
 
 def test_pictures_go_before_volumes() -> None:
