@@ -16,13 +16,21 @@ COMPARED = 1351
 SYMBOLIC = 1111
 
 
-@pytest.mark.parametrize("group", GROUPS)
+LONG = ("attention", "linear_attention", "causal_conv_with_state")
+"""Groups of many tests that differ in little; counting all needs them as well."""
+
+
+@pytest.mark.parametrize(
+    "group",
+    [pytest.param(group, marks=[pytest.mark.slow] if group in LONG else []) for group in GROUPS],
+)
 def test_gradients_of_backend_tests(group: str) -> None:
     """Every float input is compared, zero as the differences say, or excluded with a reason."""
     problems = [line for verdict in verdicts_of(group) for line in unexplained(verdict)]
     assert not problems, "\n".join(problems)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not onnx.__version__.startswith(RECORDED_WITH), reason="other tests")
 def test_as_many_are_compared_as_ever() -> None:
     verdicts = [verdict for group in GROUPS for verdict in verdicts_of(group)]
@@ -31,6 +39,7 @@ def test_as_many_are_compared_as_ever() -> None:
     assert sum(finding.kind is Kind.COMPARED for finding in symbolic) >= SYMBOLIC
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not onnx.__version__.startswith(RECORDED_WITH), reason="other tests")
 def test_no_exclusion_is_idle() -> None:
     verdicts = [verdict for group in GROUPS for verdict in verdicts_of(group)]

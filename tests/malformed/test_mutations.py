@@ -11,15 +11,15 @@ import pytest
 
 import onnxcam
 
-MODELS = 150
+MODELS = 80
 
 
 def test_models_broken_at_random() -> None:
     said: list[str] = []
     counts = fuzz.fuzz(range(MODELS), [], said.append)
     assert counts["bad"] == 0, said
-    assert counts["accepted"] > 10
-    assert counts["refused"] > 10
+    assert counts["accepted"] > 5
+    assert counts["refused"] > 5
 
 
 def test_the_same_seed_breaks_the_same_model() -> None:

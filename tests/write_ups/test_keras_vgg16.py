@@ -16,6 +16,9 @@ import onnxcam
 from onnxcam.explanation import Explanations
 from onnxcam.preprocess import PRESETS
 
+pytestmark = pytest.mark.slow
+"""Drawing 138 million weights takes half a minute."""
+
 NAME, RECIPE, LAYER = "keras_vgg16", "keras-vgg16", "block5_conv3"
 LOADED = {**vars(PRESETS["caffe"]), "interpolation": "pil-nearest"}
 """`load_img` with a target size, and `preprocess_input`."""
