@@ -5,6 +5,7 @@ from onnxcam.cards import Card
 from onnxcam.errors import (
     AbsentError,
     ExecutionError,
+    FallbackWarning,
     ImageError,
     LayerError,
     MethodError,
@@ -35,6 +36,7 @@ __all__ = [
     "Explainer",
     "Explanation",
     "Explanations",
+    "FallbackWarning",
     "Finish",
     "ImageError",
     "LayerError",

@@ -7,7 +7,7 @@ does): then they run one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -22,6 +22,7 @@ from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import Network
 from onnxcam.graph.picture import find_image_input
 from onnxcam.graph.split import Split, split
+from onnxcam.providers import Providers
 from onnxcam.runtime import Arrays, Runner
 from onnxcam.targets import Explained, Target
 
@@ -58,7 +59,7 @@ class Section:
     target: Target
     outputs: Callable[[Explained], dict[str, gs.Tensor]]
     batch: int | None
-    providers: Sequence[str] | None
+    providers: Providers
     together: int | None = field(default=None, init=False)
 
     @property

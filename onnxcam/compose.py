@@ -18,6 +18,7 @@ from onnxcam.methods.aggregate import over_layers
 from onnxcam.methods.scene import Scene
 from onnxcam.targets import Explained, Target
 
+
 @dataclass(frozen=True)
 class Addition:
     """A target emitted behind a network, with what else was emitted there; not merged yet."""
@@ -30,6 +31,12 @@ class Addition:
     ) -> onnx.ModelProto:
         """The model with some of the emitted tensors as outputs, and the target's choices."""
         return merge(self.emitter, outputs, *self._inputs(), metadata)
+
+    def asking_model(
+        self, outputs: dict[str, gs.Tensor], metadata: dict[str, str] | None = None
+    ) -> onnx.ModelProto:
+        """The same with the target's choices as inputs that must be given."""
+        return merge(self.emitter, outputs, self._inputs()[0], {}, metadata)
 
     def settled_model(
         self, outputs: dict[str, gs.Tensor], metadata: dict[str, str] | None = None

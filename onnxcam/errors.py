@@ -64,6 +64,14 @@ class UnsupportedOperatorError(OnnxCamError):
     """An operator on the gradient's path that has no derivative here."""
 
 
+class FallbackWarning(UserWarning):
+    """An execution provider that was preferred did not start, and another one did."""
+
+
+OF_ONE_PICTURE = (ImageError, VolumeError, PreprocessError, ExecutionError, AbsentError)
+"""What another picture may not meet."""
+
+
 def one_line(error: Exception) -> str:
     """The first line of what a library says."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

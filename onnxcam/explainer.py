@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Collection, Generator, Hashable, Iterable, Iterator, Sequence
+from contextlib import closing
 from functools import cached_property
+from itertools import repeat
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
+from onnxcam.assembly import Assembly, Prepared
 from onnxcam.cards import Card, LabelSpec, PreprocessSpec
-from onnxcam.diagnosis import STRAIGHT_THROUGH, Evidence, diagnose, is_empty
-from onnxcam.errors import ExecutionError, TargetError
+from onnxcam.errors import ExecutionError, OnnxCamError, TargetError
 from onnxcam.explanation import Explanation, Explanations
-from onnxcam.explanation import Target as Named
 from onnxcam.finish import Finish
 from onnxcam.frame import Frame
 from onnxcam.graph.layers import LayerSpec, TargetLayer, rank_layers
@@ -21,26 +22,25 @@ from onnxcam.graph.load import ModelSource
 from onnxcam.graph.network import Network
 from onnxcam.graph.picture import ImageInput
 from onnxcam.graph.stated_grid import placed
-from onnxcam.laboratory import ACTIVATIONS, Equipment
+from onnxcam.laboratory import Equipment
 from onnxcam.methods import Method, find_method
 from onnxcam.methods.aggregate import require_fusion
-from onnxcam.methods.smoothing import require_smoothing
-from onnxcam.outputs import BOX, INDEX, PROBABILITY, RAW, SCORE
+from onnxcam.methods.smoothing import AUGMENT, require_smoothing
+from onnxcam.outputs import INDEX, PROBABILITY, RAW, SCORE
 from onnxcam.overlay import Look, View
 from onnxcam.programs import Order, Program, program_for, with_probability
+from onnxcam.providers import Providers
 from onnxcam.recipes import DEFAULT, find_recipe
-from onnxcam.runtime import Arrays, Runner
-from onnxcam.sources import SPECS, Source, SourceSpec, read_source, size_of, values_of
-from onnxcam.targets import Case, Classes, Target, Wanted, in_parts, joined, require_class
+from onnxcam.runtime import Arrays, Runner, require_outputs
+from onnxcam.sources import SPECS, SourceSpec
+from onnxcam.streaming import Outcome, Stream
+from onnxcam.targets import Case, Classes, Target, Wanted, joined, require_class
 from onnxcam.targets.offer import require_head
 from onnxcam.targets.spec import Reader
-from onnxcam.targets.usual import to_know, usual_target, why_nothing
+from onnxcam.targets.usual import usual_target
 from onnxcam.understanding import understand
 
 TargetSpec = int | str | Wanted | Sequence[int | str | Wanted] | None
-
-TOGETHER = 32
-"""Classes explained in one run; more of them are explained in several."""
 
 
 class Explainer:
@@ -50,13 +50,15 @@ class Explainer:
     `layer` a tensor, node or framework scope name, an index into `find_layers`, a list of those,
     or None for the automatic choice. `preprocess` is a preset, a JSON file, a mapping or a
     `Preprocess`, `labels` a file or a list; what is left out is looked for in the model and
-    beside it, then guessed (`card.assumed`). `providers` are ONNX Runtime's, full
-    ("CUDAExecutionProvider") or short ("cuda"). `score` is what is differentiated of a class,
-    "logit" or "probability"; `grid` is the height and width of the picture in tokens, for layers
-    (N, T, C) of which the graph does not tell. `fuse` says how the maps of several layers become
-    one, "mean" or "max"; `smooth` is None, "augment" (the mean over six changed pictures) or
-    "eigen" (the first component of weighted activations). `finish` makes heatmaps of raw maps;
-    `look` and `view` say how they are drawn. `parameters` are the method's own.
+    beside it, then guessed (`card.assumed`). `providers` are ONNX Runtime's in order of
+    preference, full ("CUDAExecutionProvider") or short ("cuda"), with a device ("cuda:1") or
+    options (("cuda", {"device_id": 1})), or "auto" (`onnxcam.providers`). `score` is what is
+    differentiated of a class, "logit" or "probability"; `grid` is the height and width of the
+    picture in tokens, for layers (N, T, C) of which the graph does not tell. `fuse` says how the
+    maps of several layers become one, "mean" or "max"; `smooth` is None, "augment" (the mean over
+    six changed pictures) or "eigen" (the first component of weighted activations). `finish` makes
+    heatmaps of raw maps; `look` and `view` say how they are drawn. `parameters` are the method's
+    own.
 
     Raises subclasses of `OnnxCamError`.
     """
@@ -68,7 +70,7 @@ class Explainer:
         layer: LayerSpec = None,
         preprocess: PreprocessSpec = None,
         labels: LabelSpec = None,
-        providers: Sequence[str] | None = None,
+        providers: Providers = None,
         score: str = "logit",
         grid: Sequence[int] | None = None,
         fuse: str = "mean",
@@ -88,15 +90,14 @@ class Explainer:
         self._providers = providers
         self._fuse = fuse
         self._smooth = smooth
-        self._drawn: dict[str, Any] = {
-            "finish": finish or Finish(),
-            "look": look or Look(),
-            "view": view or View(),
-        }
+        drawn = {"finish": finish or Finish(), "look": look or Look(), "view": view or View()}
+        self._assembly = Assembly(network, image, card, self.method, drawn, providers)
         require_fusion(fuse)
         require_smoothing(self.method, smooth)
         self._programs: dict[Hashable, Program] = {}
         self._meters: dict[Hashable, Equipment] = {}
+        self._making = Lock()
+        self._stream = Stream(self._assembly, self._settled, self._program)
 
     @classmethod
     def from_recipe(cls, model: ModelSource, recipe: str, **options: Any) -> Explainer:
@@ -134,50 +135,102 @@ class Explainer:
         picture.
         """
         if isinstance(images, SPECS):
-            found = self.explain([images], target, top)
-            assert isinstance(found, Explanations)
+            (wanted,) = self._targets(target, top, 1)
+            found = self._stream.explained(images, wanted)
             return found[0] if len(found) == 1 else found
-        sources = list(images)
-        targets = self._targets(target, top, len(sources))
-        pairs = zip(sources, targets, strict=True)
-        explained = (one for source, wanted in pairs for one in self._explain_one(source, wanted))
-        return Explanations(explained)
+        requests = list(images)
+        if len(requests) == 1:
+            return self._stream.explained(requests[0], *self._targets(target, top, 1))
+        targets = self._targets(target, top, len(requests))
+        explained = Explanations()
+        with closing(self._outcomes(requests, iter(targets), None)) as outcomes:
+            for outcome in outcomes:
+                if isinstance(outcome, OnnxCamError):
+                    raise outcome
+                explained += outcome
+        return explained
+
+    def stream(
+        self,
+        images: Iterable[SourceSpec],
+        target: TargetSpec = None,
+        top: int = 1,
+        batch: int | None = None,
+    ) -> Generator[Explanation | OnnxCamError, None, None]:
+        """Explain pictures as they come, however many: their explanations, in order.
+
+        As `explain`, but what cannot be explained gives its error in its place, and the rest go
+        on. Pictures are read ahead on other threads, and run `batch` at a time where the model
+        leaves the batch open (None: as many as is fastest here), while the caller is at those
+        before; no more than a few batches are held at any time. Ends its threads when it is
+        closed, or interrupted. Raises errors that are not one picture's.
+        """
+        with closing(self.stream_pictures(images, target, top, batch)) as outcomes:
+            for outcome in outcomes:
+                yield from [outcome] if isinstance(outcome, OnnxCamError) else outcome
+
+    def stream_pictures(
+        self,
+        images: Iterable[SourceSpec],
+        target: TargetSpec = None,
+        top: int = 1,
+        batch: int | None = None,
+    ) -> Generator[Outcome, None, None]:
+        """The same picture by picture: what there is of each in a list, or its error."""
+        if isinstance(target, Sequence | np.ndarray) and not isinstance(target, str):
+            return self._outcomes(images, iter(self._targets(target, top, len(target))), batch)
+        return self._outcomes(images, repeat(*self._targets(target, top, 1)), batch)
 
     def run(
         self,
         x: np.ndarray | Arrays,
         target: TargetSpec = None,
         top: int = 1,
+        outputs: Collection[str] | None = None,
     ) -> Arrays:
         """Explain a model-ready tensor (N, ...), or all the model's inputs by name.
 
-        Returns "raw" float32 (N, K, h, w), "target" int64 (N, K), and every model output by name.
+        Returns "raw" float32 (N, K, h, w), "target" int64 (N, K), and by name the model's own
+        `outputs`, or all of them: only what is returned leaves the device that it was run on.
         """
         feeds = x if isinstance(x, dict) else {self.image.name: np.asarray(x)}
         if self.image.name not in feeds:
             raise ExecutionError(f"the feeds lack the model's input '{self.image.name}'")
-        self._require_inputs(feeds)
+        self._assembly.require_inputs(feeds)
+        own = [tensor.name for tensor in self.network.graph.outputs]
+        if outputs is not None:
+            require_outputs(outputs, own)
+            own = [name for name in own if name in outputs]
         targets = self._targets(target, top, len(feeds[self.image.name]))
         settled = joined(targets, self.case(feeds))
-        answer = self._program(settled).run(feeds, settled)
-        own = {name: answer[name] for name in (t.name for t in self.network.graph.outputs)}
-        return {"raw": answer[RAW], "target": answer[INDEX], **own}
+        answer = self._program(settled).run(feeds, settled, own)
+        return {"raw": answer[RAW], "target": answer[INDEX]} | {n: answer[n] for n in own}
 
     # -- the parts ----------------------------------------------------------------------------
 
+    def _outcomes(
+        self, images: Iterable[SourceSpec], targets: Iterator[Wanted], batch: int | None
+    ) -> Generator[Outcome, None, None]:
+        batches = self.method.bakes and self._smooth != AUGMENT
+        return self._stream.outcomes(_paired(images, targets), batch, batches)
+
+    def _settled(self, picture: Prepared, wanted: Wanted) -> Target:
+        return wanted.settled(self.case(self._assembly.fed(picture.x), picture.frame))
+
     def _program(self, target: Target) -> Program:
-        if target.structure not in self._programs:
-            order = Order(
-                self.network,
-                self.method,
-                self._layer,
-                target,
-                self._providers,
-                self._fuse,
-                self._smooth,
-            )
-            self._programs[target.structure] = program_for(order)
-        return self._programs[target.structure]
+        with self._making:
+            if target.structure not in self._programs:
+                order = Order(
+                    self.network,
+                    self.method,
+                    self._layer,
+                    target,
+                    self._providers,
+                    self._fuse,
+                    self._smooth,
+                )
+                self._programs[target.structure] = program_for(order)
+            return self._programs[target.structure]
 
     def _targets(self, target: TargetSpec, top: int, count: int) -> list[Wanted]:
         """What is explained of each picture."""
@@ -209,7 +262,7 @@ class Explainer:
         """What targets may ask about the model, and about pictures that are fed to it."""
 
         def answer(image: SourceSpec | None = None) -> Arrays:
-            fed = feeds if image is None else self._fed(read_source(image, self.image))
+            fed = feeds if image is None else self._fed(image)
             if fed is None:
                 raise TargetError("this target depends on the picture, and there is none yet")
             return self._plain.run(fed)
@@ -226,114 +279,23 @@ class Explainer:
         return Case(self.network, answer, self.card.index, measure, frame)
 
     @cached_property
-    def _method_warnings(self) -> tuple[str, ...]:
-        """What the method has to say of the model, whatever the picture."""
-        return self.method.warnings(self.network)
-
-    @cached_property
     def _plain(self) -> Runner:
         """The model as it is."""
         return Runner(self.network.serialized, self._providers, self.network.folder)
 
-    def _require_inputs(self, feeds: Arrays) -> None:
-        missing = [t.name for t in self.network.inputs if t.name not in feeds]
-        if missing:
-            raise ExecutionError(
-                f"the model needs more inputs than the picture: {', '.join(missing)}; "
-                f"use Explainer.run with all of them"
-            )
+    def _fed(self, image: SourceSpec) -> Arrays:
+        return self._assembly.fed(self._assembly.prepared(image).x)
 
-    def _fed(self, source: Source) -> Arrays:
-        """A model of fixed batch size gets the picture that often."""
-        x = self.card.preprocess.tensor(values_of(source), self.image)
-        return {self.image.name: np.repeat(x, self.image.batch or 1, axis=0)}
 
-    def _explain_one(self, spec: SourceSpec, wanted: Wanted) -> Iterator[Explanation]:
-        source = read_source(spec, self.image)
-        feeds = self._fed(source)
-        self._require_inputs(feeds)
-        size = size_of(source)
-        frame = self.card.preprocess.frame(size, self.card.preprocess.input_size(self.image, size))
-        settled = wanted.settled(self.case(feeds, frame))
-        for target in in_parts(settled, TOGETHER):
-            program = self._program(target)
-            answer = program.run(feeds, target)
-            for k in range(answer[RAW].shape[1]):
-                raw = answer[RAW][0, k]
-                explained = self._named(target, k, answer, frame)
-                yield Explanation(
-                    raw=raw,
-                    target=explained,
-                    method=self.method.name,
-                    layer=", ".join(layer.name for layer in program.layers),
-                    provider=program.provider,
-                    frame=frame,
-                    source=source,
-                    image=os.fspath(spec) if isinstance(spec, str | os.PathLike) else None,
-                    warnings=self._warnings(program, feeds, target, k, raw, explained, frame),
-                    outliers=self.method.outliers,
-                    **self._drawn,
-                )
-
-    def _warnings(
-        self,
-        program: Program,
-        feeds: Arrays,
-        target: Target,
-        k: int,
-        raw: np.ndarray,
-        explained: Named,
-        frame: Frame,
-    ) -> list[str]:
-        """What to know before trusting the map."""
-        own = to_know(target, self.network)
-        warnings = [*self._resized(frame), *own, *self._method_warnings]
-        if program.straight_through:
-            warnings.append(STRAIGHT_THROUGH)
-        if is_empty(raw):
-            warnings.append(diagnose(raw, self._evidence(program, feeds, target, k, explained)))
-        return warnings
-
-    def _resized(self, frame: Frame) -> tuple[str, ...]:
-        """Pictures come in any size; volumes and signals were measured on a grid that matters."""
-        if self.image.is_picture or frame.source == frame.input:
-            return ()
-        given, taken = (" x ".join(map(str, size)) for size in (frame.source, frame.input))
-        return (f"what was read, {given}, was resized to the model's {taken}",)
-
-    def _named(self, target: Target, k: int, answer: Arrays, frame: Frame) -> Named:
-        index = int(answer[INDEX][0, k])
-        box = frame.to_source(answer[BOX][0, k]).tolist() if BOX in answer else None
-        return Named(
-            index,
-            target.label(k, index, self.card.label),
-            float(answer[SCORE][0, k]),
-            float(answer[PROBABILITY][0, k]),
-            target.key(k, index),
-            box and tuple(box),
-        )
-
-    def _evidence(
-        self, program: Program, feeds: Arrays, target: Target, k: int, explained: Named
-    ) -> Evidence:
-        """Run once more, with what the map was made from as outputs."""
-        equipment = Equipment(self.network, program.layers, target, self._providers)
-        gradient = None
-        if "gradient" in self.method.needs:
-            activations, gradients = equipment.layer_gradients(feeds, target)
-            gradient = gradients[0, k]
-        else:
-            activations = equipment.answer(feeds, target)[ACTIVATIONS]
-        return Evidence(
-            x=feeds[self.image.name][:1].astype(np.float32),
-            score=explained.score,
-            probability=explained.probability,
-            activations=activations[0],
-            spatial=program.layers[0].features.spatial,
-            gradient=gradient,
-            differentiated=getattr(target, "score", "logit"),
-            remark=why_nothing(target, explained.score),
-        )
+def _paired(
+    images: Iterable[SourceSpec], targets: Iterator[Wanted]
+) -> Iterator[tuple[SourceSpec, Wanted]]:
+    """Pictures with their targets; `TargetError` where these come to an end first."""
+    for n, image in enumerate(images):
+        try:
+            yield image, next(targets)
+        except StopIteration:
+            raise TargetError(f"{n} targets for more pictures; give one, or one each") from None
 
 
 def explain(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +33,33 @@ class Saver:
 
     def save(self, explanation: Explanation) -> dict[str, Any]:
         """Write one explanation; returns its entry of `explain --json`."""
-        stem = self._stem(explanation)
-        return self._entry(explanation, [self._write(explanation, stem, k) for k in self._kinds])
+        return self.named(explanation)()
 
     def save_grid(self, explanations: Sequence[Explanation]) -> list[dict[str, Any]]:
         """The same of several of one image, with one overlay: all of them side by side."""
+        return self.named_grid(explanations)()
+
+    def named(self, explanation: Explanation) -> Callable[[], dict[str, Any]]:
+        """What `save` does with the names that are free now, to be done on any thread."""
+        return partial(self._saved, explanation, self._stem(explanation))
+
+    def named_grid(self, explanations: Sequence[Explanation]) -> Callable[[], list[dict[str, Any]]]:
+        """The same of `save_grid`."""
         image = explanations[0].image or "picture"
         path = self._folder / f"{self._free(_stem_of(image), '-', image)}.{GRID}.png"
+        stems = [self._stem(one) for one in explanations]
+        return partial(self._saved_grid, explanations, path, stems)
+
+    def _saved(self, explanation: Explanation, stem: str) -> dict[str, Any]:
+        return self._entry(explanation, [self._write(explanation, stem, k) for k in self._kinds])
+
+    def _saved_grid(
+        self, explanations: Sequence[Explanation], path: Path, stems: Sequence[str]
+    ) -> list[dict[str, Any]]:
         if "overlay" in self._kinds:
             write_image(path, side_by_side(explanations))
         entries = []
-        for one in explanations:
-            stem = self._stem(one)
+        for one, stem in zip(explanations, stems, strict=True):
             rest = [self._write(one, stem, kind) for kind in self._kinds if kind != "overlay"]
             overlay = [("overlay", str(path))] if "overlay" in self._kinds else []
             entries.append(self._entry(one, overlay + rest))

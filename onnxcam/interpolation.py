@@ -73,8 +73,35 @@ def interpolated(values: np.ndarray, weights: Sequence[np.ndarray]) -> np.ndarra
     The element type of floats stays.
     """
     for axis, one in zip(range(-len(weights), 0), weights, strict=True):
-        values = np.moveaxis(np.moveaxis(values, axis, -1) @ one, -1, axis)
+        values = _along(values, one, axis)
     return np.ascontiguousarray(values)
+
+
+_FEW = 4
+"""Samples that a new one is made of, up to which they are added up one by one."""
+
+
+def _along(values: np.ndarray, weights: np.ndarray, axis: int) -> np.ndarray:
+    """The values by the weights (old, new) of one axis.
+
+    A new sample is made of two old ones, or four, of hundreds: a product of matrices would be
+    spent on zeros.
+    """
+    old, new = weights.shape
+    used = weights != 0
+    first = used.argmax(axis=0)
+    last = np.where(used.any(axis=0), old - 1 - used[::-1].argmax(axis=0), -1)
+    span = int((last - first).max(initial=-1)) + 1
+    if span > _FEW or old <= _FEW:
+        return np.asarray(np.moveaxis(np.moveaxis(values, axis, -1) @ weights, -1, axis))
+    shape = [1] * values.ndim
+    shape[axis] = new
+    total = np.zeros((), values.dtype)
+    for tap in range(max(span, 1)):
+        at = np.minimum(first + tap, old - 1)
+        weight = np.where(first + tap <= last, weights[at, np.arange(new)], 0)
+        total = total + np.take(values, at, axis) * weight.astype(weights.dtype).reshape(shape)
+    return np.asarray(total)
 
 
 def enlarged(values: np.ndarray, size: Sequence[int]) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,7 +21,8 @@ from onnxcam.graph.picture import ImageInput, find_image_input
 from onnxcam.graph.pooling import Pooled, pooled
 from onnxcam.graph.roles import follow_roles
 from onnxcam.methods.scene import Scene
-from onnxcam.outputs import INDEX, PROBABILITY, SCALAR, SCORE, known_of, scalars_of
+from onnxcam.outputs import INDEX, PROBABILITY, SCALAR, SCORE, fetched, known_of, scalars_of
+from onnxcam.providers import Providers
 from onnxcam.runtime import Arrays, Runner
 from onnxcam.targets import Explained, Held, Target
 
@@ -43,7 +44,7 @@ class Equipment:
     network: Network
     layers: tuple[TargetLayer, ...]
     target: Target
-    providers: Sequence[str] | None
+    providers: Providers
     runs_behind: bool = False
 
     @property
@@ -55,9 +56,11 @@ class Equipment:
     def image(self) -> ImageInput:
         return find_image_input(self.network)
 
-    def answer(self, feeds: Arrays, target: Target) -> Arrays:
-        """Every output of the model, the target's scalars, and the layer's activations."""
-        return self._plain.run(feeds | target.feeds())
+    def answer(self, feeds: Arrays, target: Target, own: Collection[str] | None = None) -> Arrays:
+        """The target's scalars, the layer's activations, and of the model's own outputs those in
+        `own`, or all of them."""
+        wanted = fetched(self._plain.outputs, self.network, own)
+        return self._plain.run(feeds | target.feeds(), wanted)
 
     def layer_gradients(self, feeds: Arrays, target: Target) -> tuple[np.ndarray, np.ndarray]:
         """Activations (N, ...) of the layer, and their gradient (N, K, ...)."""

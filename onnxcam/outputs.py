@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import onnx_graphsurgeon as gs
 
+from onnxcam.graph.network import Network
 from onnxcam.targets import Explained
 
 RAW, OVERLAY = "cam", "cam_overlay"
@@ -29,3 +32,12 @@ def known_of(explained: Explained) -> dict[str, gs.Tensor]:
     """All that is known of a target, by name."""
     box = {} if explained.box is None else {BOX: explained.box}
     return {INDEX: explained.index} | scalars_of(explained) | box
+
+
+def fetched(every: Sequence[str], network: Network, own: Collection[str] | None) -> Sequence[str]:
+    """Of a session's outputs all that were added to the model's; of its own those in `own`, or
+    all of them for None."""
+    if own is None:
+        return every
+    others = {tensor.name for tensor in network.graph.outputs}.difference(own)
+    return [name for name in every if name not in others]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import product
 from typing import Protocol
@@ -17,7 +17,8 @@ from onnxcam.laboratory import Equipment, Laboratory, held
 from onnxcam.methods import Baked, Method, Searched
 from onnxcam.methods.maps import fused
 from onnxcam.methods.smoothing import AUGMENT
-from onnxcam.outputs import INDEX, PROBABILITY, RAW, SCORE, known_of
+from onnxcam.outputs import INDEX, PROBABILITY, RAW, SCORE, fetched, known_of
+from onnxcam.providers import Providers
 from onnxcam.runtime import Arrays, Runner
 from onnxcam.targets import Several, Target
 
@@ -34,10 +35,10 @@ class Program(Protocol):
     @property
     def straight_through(self) -> bool: ...
 
-    def run(self, feeds: Arrays, target: Target) -> Arrays:
-        """Every output of the model, and `RAW` (N, K, *size), `INDEX`, `SCORE` and
-        `PROBABILITY` (N, K; NaN where the target has none), and what else of
-        `onnxcam.outputs` is known."""
+    def run(self, feeds: Arrays, target: Target, own: Collection[str] | None = None) -> Arrays:
+        """`RAW` (N, K, *size), `INDEX`, `SCORE` and `PROBABILITY` (N, K; NaN where the target
+        has none), what else of `onnxcam.outputs` is known, and of the model's own outputs those
+        in `own`, or all of them."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Order:
     method: Method
     layer: LayerSpec
     target: Target
-    providers: Sequence[str] | None
+    providers: Providers
     fuse: str = "mean"
     smooth: str | None = None
 
@@ -100,8 +101,9 @@ class BakedProgram:
     def straight_through(self) -> bool:
         return self.composition.straight_through
 
-    def run(self, feeds: Arrays, target: Target) -> Arrays:
-        return with_probability(self.runner.run(feeds | target.feeds()))
+    def run(self, feeds: Arrays, target: Target, own: Collection[str] | None = None) -> Arrays:
+        wanted = fetched(self.runner.outputs, self.composition.emitter.network, own)
+        return with_probability(self.runner.run(feeds | target.feeds(), wanted))
 
 
 @dataclass(frozen=True)
@@ -124,14 +126,16 @@ class SearchedProgram:
     def straight_through(self) -> bool:
         return False
 
-    def run(self, feeds: Arrays, target: Target) -> Arrays:
-        found = [self._at(one, feeds, target) for one in self.equipments]
+    def run(self, feeds: Arrays, target: Target, own: Collection[str] | None = None) -> Arrays:
+        found = [self._at(one, feeds, target, own) for one in self.equipments]
         size = picture_size(self.equipments[0].image, feeds)
         return found[0] | {RAW: fused([one[RAW] for one in found], size, self.fuse)}
 
-    def _at(self, equipment: Equipment, feeds: Arrays, target: Target) -> Arrays:
+    def _at(
+        self, equipment: Equipment, feeds: Arrays, target: Target, own: Collection[str] | None
+    ) -> Arrays:
         """The answer with the maps of one layer."""
-        answer = with_probability(equipment.answer(feeds, target))
+        answer = with_probability(equipment.answer(feeds, target, own))
         count = len(answer[INDEX])
         raws = [
             self.method.search(Laboratory(equipment, feeds, target, answer, n))
@@ -165,16 +169,16 @@ class AugmentedProgram:
     def straight_through(self) -> bool:
         return self.program.straight_through
 
-    def run(self, feeds: Arrays, target: Target) -> Arrays:
+    def run(self, feeds: Arrays, target: Target, own: Collection[str] | None = None) -> Arrays:
         """Raises `TargetError` for a target that has a place in the picture."""
         require_placeless(target)
         image = self.plain.image
-        seen = self.plain.answer(feeds, target)
+        seen = self.plain.answer(feeds, target, ())
         kept = Several(tuple(held(target, seen, n) for n in range(len(seen[INDEX]))))
         answer: Arrays = {}
         maps: list[np.ndarray] = []
         for mirrored, factor in product((False, True), FACTORS):
-            found = self.program.run(changed(feeds, image, mirrored, factor), kept)
+            found = self.program.run(changed(feeds, image, mirrored, factor), kept, own)
             if not mirrored and factor == 1:
                 answer = found
             whole = in_picture(found[RAW], picture_size(image, feeds))

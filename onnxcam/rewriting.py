@@ -34,8 +34,9 @@ from onnxcam.targets.usual import usual_target
 from onnxcam.understanding import with_fitting_labels
 from onnxcam.version import __version__
 
-CHOICES = ("run-time", "fixed")
-"""What is explained is an input that may be left out, or settled in the file."""
+CHOICES = ("run-time", "required", "fixed")
+"""What is explained is an input that may be left out, one that may not (ONNX Runtime Web and others
+cannot override a default), or settled in the file."""
 
 
 def rewrite(
@@ -53,7 +54,7 @@ def rewrite(
     smooth: str | None = None,
     form: str = "raw",
     resolution: str = "layer",
-    choice: str = "run-time",
+    choice: str | None = None,
     look: Look | None = None,
     **parameters: Any,
 ) -> onnx.ModelProto:
@@ -77,12 +78,14 @@ def rewrite(
     `form` is what `cam` holds: the "raw" map, a "heatmap" in [0, 1], "uint8" in 0 to 255; or
     "overlay", the raw map and an output `cam_overlay`, uint8 RGB (N, K, H, W, 3), of the heat on
     the model's input in a `look` of the style blend or sum. `resolution` is that of the "layer",
-    or of the "input". With the `choice` "fixed" the class is settled in the file and the inputs
-    are left out. A model that was rewritten before is taken as it was before that. Of a model over
-    2 GB the weights stay in their files, and the result refers to them (`save_model` writes
-    it). Raises subclasses of `OnnxCamError`.
+    or of the "input". With the `choice` "run-time" inputs may be left out; with "required", the
+    default of the profile "portable", they may not; with "fixed" the class is settled in the file
+    and there are none. A model that was rewritten before is taken as it was before that. Of a
+    model over 2 GB the weights stay in their files, and the result refers to them (`save_model`
+    writes it). Raises subclasses of `OnnxCamError`.
     """
     made_for = find_profile(profile)
+    choice = choice or made_for.choice
     if choice not in CHOICES:
         raise OnnxCamError(
             f"no choice '{choice}'{nearest(choice, CHOICES)}; there is run-time, fixed"
@@ -113,8 +116,12 @@ def rewrite(
     maps = presented(made.scene, made.raw, form, resolution, card, how)
     outputs = {**maps, INDEX: made.explained.index, **boxes}
     made_for.apply(made.emitter, outputs.values())
-    finish = made.settled_model if choice == "fixed" else made.model
-    rewritten = finish(
+    finish = {
+        "run-time": made.model,
+        "required": made.asking_model,
+        "fixed": made.settled_model,
+    }
+    rewritten = finish[choice](
         outputs,
         {
             "onnxcam.version": __version__,
@@ -154,9 +161,9 @@ def _of_the_model(network: Network, card: Card | None) -> dict[str, str]:
     """Preprocessing and labels that were found elsewhere: the file shall need no other."""
     inside = {entry.key for entry in network.proto.metadata_props}
     known: dict[str, str] = {}
-    if card is not None and not card.assumed:
+    if card is not None and "preprocess" not in card.guessed:
         known["onnxcam.preprocess"] = json.dumps(asdict(card.preprocess))
-    if card is not None and card.labels is not None:
+    if card is not None and card.labels is not None and "labels" not in card.guessed:
         known["onnxcam.labels"] = json.dumps(card.labels, ensure_ascii=False)
     return {key: value for key, value in known.items() if key not in inside}
 

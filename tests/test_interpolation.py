@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from onnxcam.interpolation import (
     KERNELS,
@@ -93,3 +95,25 @@ def test_nearest_takes_one_sample() -> None:
 def test_weights_add_up_to_one_wherever_the_place(kernel: str) -> None:
     weights = weights_at(np.linspace(-5, 12, 41), 7, kernel)
     np.testing.assert_allclose(weights.sum(0), 1, atol=1e-6)
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 40),
+    st.integers(0, 40),
+    st.sampled_from(KERNELS),
+    st.integers(-2, -1),
+    st.integers(0, 10),
+)
+def test_few_samples_are_added_up_as_a_product_of_matrices_would(
+    old: int, new: int, kernel: str, axis: int, unseen: int
+) -> None:
+    weights = weights_at((np.arange(new) + 0.5) * old / max(new, 1) - 0.5, old, kernel)
+    weights[:, :unseen] = 0
+    shape = (3, old) if axis == -1 else (old, 3)
+    values = np.random.default_rng(old).standard_normal(shape).astype(np.float32)
+    ones = [weights] if axis == -1 else [weights, np.eye(3, dtype=np.float32)]
+    product = values @ weights if axis == -1 else (values.T @ weights).T
+    found = interpolated(values, ones)
+    assert (found.shape, found.dtype) == (product.shape, np.float32)
+    np.testing.assert_allclose(found, product, rtol=0, atol=1e-5)

@@ -31,9 +31,9 @@ def x_of(model: onnx.ModelProto, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).random(shape).astype(np.float32)
 
 
-def answers(model: onnx.ModelProto) -> dict[str, np.ndarray]:
+def answers(model: onnx.ModelProto, **feeds: np.ndarray) -> dict[str, np.ndarray]:
     onnx.checker.check_model(model, full_check=True)
-    return Runner(model).run({model.graph.input[0].name: x_of(model)})
+    return Runner(model).run({model.graph.input[0].name: x_of(model), **feeds})
 
 
 @pytest.mark.parametrize("method", ["gradcam", "layercam", "eigencam", "gradcam-elementwise"])
@@ -44,7 +44,7 @@ def test_the_portable_profile_gives_the_same_maps(name: str, method: str) -> Non
     path = MODELS / f"{name}.onnx"
     own = len(onnx.load(path).graph.node)
     plain = onnxcam.rewrite(path, method)
-    portable = onnxcam.rewrite(path, method, profile="portable")
+    portable = onnxcam.rewrite(path, method, profile="portable", choice="run-time")
     emitted = {node.op_type for node in portable.graph.node[own:]}
     assert emitted <= EVERYWHERE
     wanted, found = answers(plain), answers(portable)
@@ -65,7 +65,7 @@ def test_the_metadata_says_what_is_inside(profile: str) -> None:
     assert inside["onnxcam.profile"] == profile
     assert inside["onnxcam.form"] == "uint8"
     assert inside["onnxcam.resolution"] == "input"
-    assert inside["onnxcam.choice"] == "run-time"
+    assert inside["onnxcam.choice"] == ("required" if profile == "portable" else "run-time")
 
 
 # -- forms ------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ def test_an_overlay_in_the_file_is_the_overlay(style: str, profile: str) -> None
     picture = photo(224, 224)
     wanted = explainer.explain(picture)
     assert isinstance(wanted, onnxcam.Explanation)
-    made = onnxcam.rewrite(model, form="overlay", look=look, profile=profile)
+    made = onnxcam.rewrite(model, form="overlay", look=look, profile=profile, choice="fixed")
     x = explainer.card.preprocess.tensor(picture, explainer.image)
     found = Runner(made).run({explainer.image.name: x})["cam_overlay"]
     assert found.dtype == np.uint8
@@ -164,6 +164,18 @@ def test_a_settled_class_needs_no_input() -> None:
     np.testing.assert_allclose(found["cam"], wanted["cam"], atol=1e-6)
 
 
+def test_a_required_class_has_no_default() -> None:
+    made = onnxcam.rewrite(SHAPES, top=2, choice="required")
+    assert [value.name for value in made.graph.input] == ["image", "cam_class"]
+    assert "cam_class" not in {tensor.name for tensor in made.graph.initializer}
+    with pytest.raises(OnnxCamError, match="cam_class"):
+        answers(made)
+    asked = np.array([[3, -1], [0, 2]], np.int64)
+    found = Runner(made).run({"image": x_of(made), "cam_class": asked})
+    plain = Runner(onnxcam.rewrite(SHAPES, top=2)).run({"image": x_of(made), "cam_class": asked})
+    np.testing.assert_array_equal(found["cam"], plain["cam"])
+
+
 def test_the_best_classes_may_be_settled_too() -> None:
     made = onnxcam.rewrite(SHAPES, top=2, choice="fixed")
     found, wanted = answers(made), answers(onnxcam.rewrite(SHAPES, top=2))
@@ -214,6 +226,15 @@ def test_what_lies_beside_the_model_travels_in_the_file(tmp_path: Path) -> None:
     own = onnxcam.Explainer(path).card
     moved = onnxcam.Explainer(onnxcam.rewrite(path)).card
     assert (moved.preprocess, moved.labels) == (own.preprocess, own.labels)
+
+
+def test_a_guess_does_not_travel_as_if_it_were_known(tmp_path: Path) -> None:
+    inside = {entry.key for entry in onnxcam.rewrite(classifier()).metadata_props}
+    assert not inside & {"onnxcam.preprocess", "onnxcam.labels"}
+    path = tmp_path / "model.onnx"
+    onnx.save(classifier(), str(path))
+    made = onnxcam.rewrite(path, preprocess="caffe")
+    assert onnxcam.Explainer(made).card.preprocess.color == "bgr"
 
 
 def test_the_command_line_has_them_all(cli, model_file: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -10,11 +10,15 @@ from onnxcam.preprocess import Preprocess
 
 @dataclass(frozen=True)
 class Card:
-    """Preprocessing and labels of a model; `assumed` says in words what was only guessed."""
+    """Preprocessing and labels of a model; `assumed` says in words what was only guessed.
+
+    `guessed` are the fields that nothing but experience spoke for.
+    """
 
     preprocess: Preprocess
     labels: tuple[str, ...] | None
     assumed: tuple[str, ...] = ()
+    guessed: frozenset[str] = frozenset()
 
     def label(self, index: int) -> str | None:
         """Name of a class, or None when the model's classes have no names."""

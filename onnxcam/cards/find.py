@@ -60,15 +60,21 @@ def find_card(
     """
     shipped = Shipped(model, network.proto)
     if preprocess is not None:
-        settings = _given_settings(preprocess)
+        found: Settings | None = _given_settings(preprocess)
     else:
-        settings = _found_settings(shipped, image) or _guessed_settings(network, image)
+        found = _found_settings(shipped, image)
+    settings = found or _guessed_settings(network, image)
     assumed = settings.assumed
     if image.is_picture and None in image.size and settings.preprocess.size is None:
         size = settings.preprocess.input_size(image)
         assumed += (f"input size {size[0]}x{size[1]} (the model leaves it open)",)
-    names, told = _found_names(shipped, network, image, labels)
-    return Card(settings.preprocess, tuple(names) or None, assumed + told)
+    names, told = _found_names(shipped, network, labels)
+    guessed = set() if found else {"preprocess"}
+    if not names and image.is_picture and image.channels == 3:
+        names = imagenet_names(known_count(network))
+        guessed |= {"labels"} if names else set()
+        told += _of_imagenet(len(names)) if names else ()
+    return Card(settings.preprocess, tuple(names) or None, assumed + told, frozenset(guessed))
 
 
 def _given_settings(spec: Any) -> Settings:
@@ -109,7 +115,7 @@ def _guessed_settings(network: Network, image: ImageInput) -> Settings:
 
 
 def _found_names(
-    shipped: Shipped, network: Network, image: ImageInput, given: LabelSpec
+    shipped: Shipped, network: Network, given: LabelSpec
 ) -> tuple[list[str], tuple[str, ...]]:
     """Names of the classes, and what was left out or assumed on the way.
 
@@ -130,13 +136,13 @@ def _found_names(
                 f"no class names from {document.name} (it has {len(names)}, the model {classes} "
                 f"classes; --labels gives others)",
             )
-    names = imagenet_names(classes) if image.is_picture and image.channels == 3 else []
-    if names:
-        told += (
-            f"class names of ImageNet ({classes} classes, none in the file; --labels says "
-            f"otherwise)",
-        )
-    return names, told
+    return [], told
+
+
+def _of_imagenet(classes: int) -> tuple[str, ...]:
+    return (
+        f"class names of ImageNet ({classes} classes, none in the file; --labels says otherwise)",
+    )
 
 
 def _candidates(shipped: Shipped) -> Iterator[tuple[Format, Document]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
+from typing import Any, TextIO
 
 import click
 
@@ -11,7 +12,19 @@ from onnxcam.cli.check import check
 from onnxcam.cli.explain import explain
 from onnxcam.cli.listings import layers, methods, ops, recipes
 from onnxcam.cli.rewrite import rewrite
-from onnxcam.errors import OnnxCamError
+from onnxcam.errors import FallbackWarning, OnnxCamError
+
+
+def _said(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A warning as one line, without the place in the program that it comes from."""
+    click.echo(f"warning: {message}", err=True)
 
 
 class Group(click.Group):
@@ -19,7 +32,10 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.simplefilter("default", FallbackWarning)
+                warnings.showwarning = _said
+                return super().invoke(ctx)
         except OnnxCamError as error:
             click.echo(f"error: {error}", err=True)
             ctx.exit(1)

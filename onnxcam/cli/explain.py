@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import click
 
 import onnxcam
 from onnxcam.cli.drawing import drawing_options, drawn
+from onnxcam.cli.job import Job, Saved, each, saved
 from onnxcam.cli.options import (
     FUSE,
     GRID,
@@ -21,24 +23,16 @@ from onnxcam.cli.options import (
     MODEL,
     PARAMETERS,
     PREPROCESS,
+    PROVIDER,
+    PROVIDER_OPTIONS,
     layer_spec,
+    provider_specs,
 )
-from onnxcam.explanation import Explanation
 from onnxcam.files import GRID as SIDE_BY_SIDE
 from onnxcam.files import KINDS, Saver
 from onnxcam.methods.registry import parameters_of, read_parameters
 from onnxcam.methods.smoothing import SMOOTHINGS
 from onnxcam.recipes import DEFAULT, find_recipe
-from onnxcam.targets.classes import together
-
-_OF_ONE_PICTURE = (
-    onnxcam.ImageError,
-    onnxcam.VolumeError,
-    onnxcam.PreprocessError,
-    onnxcam.ExecutionError,
-    onnxcam.AbsentError,
-)
-"""What another picture may not meet."""
 
 
 @click.command()
@@ -83,7 +77,14 @@ _OF_ONE_PICTURE = (
 )
 @PREPROCESS
 @LABELS
-@click.option("--provider", multiple=True, help="ONNX Runtime provider, e.g. cpu or cuda.")
+@PROVIDER
+@PROVIDER_OPTIONS
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    help="Pictures that are run together where the model leaves that open.  [default: as many as "
+    "is fastest]",
+)
 @drawing_options
 @click.option(
     "--save",
@@ -108,7 +109,9 @@ def explain(
     score: str | None,
     preprocess: str | None,
     labels: str | None,
-    provider: tuple[str, ...],
+    providers: tuple[str, ...],
+    provider_options: tuple[str, ...],
+    batch: int | None,
     save: str,
     as_json: bool,
     style: str | None,
@@ -127,7 +130,7 @@ def explain(
         "layer": layer_spec(layers),
         "preprocess": preprocess,
         "labels": labels,
-        "providers": provider or None,
+        "providers": provider_specs(providers, provider_options),
         "grid": grid,
         "fuse": fuse,
         "smooth": smooth,
@@ -143,48 +146,26 @@ def explain(
         click.echo(f"assumed: {assumption}", err=True)
     if not targets and top is None:
         targets, top = ((chosen.target,) if chosen.target else ()), chosen.top
-    job = _Job(explainers, targets, 1 if top is None else top)
+    job = Job(explainers, targets, 1 if top is None else top, batch)
+    if side_by_side:
+        done = saved(job.explained_together(images), saver.named_grid)
+    else:
+        done = saved(job.explained(images), each(saver))
+    count = len(images) * (1 if side_by_side else job.questions)
     written: list[dict[str, Any]] = []
     failed = 0
-    for image in _progress(images, explainers):
-        try:
-            for part in job.explained(image, together=side_by_side):
-                entries = saver.save_grid(part) if side_by_side else [saver.save(part[0])]
-                written += entries
-                for entry, one in zip(entries, part, strict=True):
-                    _announce(entry, one.target, as_json)
-        except _OF_ONE_PICTURE as error:
-            failed += 1
-            click.echo(f"error: {error}", err=True)
+    with closing(done):
+        for one in _progress(done, count, explainers):
+            written += one.entries
+            for entry, explanation in zip(one.entries, one.explanations, strict=True):
+                _announce(entry, explanation.target, as_json)
+            if one.error is not None:
+                failed += 1
+                click.echo(f"error: {one.error}", err=True)
     if as_json:
         _echo(json.dumps(written, indent=2, ensure_ascii=False))
     if failed:
         sys.exit(1)
-
-
-class _Job:
-    """All that is asked of every picture."""
-
-    def __init__(
-        self, explainers: Sequence[onnxcam.Explainer], targets: Sequence[str], top: int
-    ) -> None:
-        wanted = together([explainers[0].wanted(spec) for spec in targets])
-        self._asked: list[tuple[onnxcam.Explainer, Any]] = [
-            (explainer, target) for explainer in explainers for target in wanted or (None,)
-        ]
-        self._top = top
-
-    def explained(self, image: str, together: bool) -> Iterator[list[Explanation]]:
-        """Its explanations one by one, or all of them together."""
-        found = (one for pair in self._asked for one in self._each(image, *pair))
-        if together:
-            yield list(found)
-        else:
-            yield from ([one] for one in found)
-
-    def _each(self, image: str, explainer: onnxcam.Explainer, target: Any) -> list[Explanation]:
-        found = explainer.explain(image, target, self._top)
-        return found if isinstance(found, list) else [found]
 
 
 def _split(style: str | None) -> tuple[bool, str | None]:
@@ -209,13 +190,15 @@ def _echo(text: str) -> None:
     click.echo(text.encode("utf-8", "backslashreplace").decode())
 
 
-def _progress(images: tuple[str, ...], explainers: Sequence[onnxcam.Explainer]) -> Iterable[str]:
+def _progress(
+    done: Iterable[Saved], count: int, explainers: Sequence[onnxcam.Explainer]
+) -> Iterable[Saved]:
     """A progress bar on stderr where it may take long and there is somebody to see it."""
     slow = [one.method.name for one in explainers if not one.method.bakes]
-    if not sys.stderr.isatty() or (len(images) == 1 and not slow):
-        return images
+    if not sys.stderr.isatty() or (count == 1 and not slow):
+        return done
     from rich.console import Console  # slow to import, and a single picture needs none of it
     from rich.progress import track
 
     said = f"explaining ({', '.join(slow)}: many runs each)" if slow else "explaining"
-    return track(images, said, console=Console(stderr=True))
+    return track(done, said, total=count, console=Console(stderr=True))

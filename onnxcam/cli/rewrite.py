@@ -59,9 +59,8 @@ from onnxcam.rewriting import CHOICES
 @click.option(
     "--choice",
     type=click.Choice(CHOICES),
-    default="run-time",
-    show_default=True,
-    help="Whether the class is an input, or settled in the file.",
+    help="Whether the class is an input that may be left out, one that may not, or settled in the "
+    "file.  [default: run-time; of the profile portable: required]",
 )
 def rewrite(
     model: str,
@@ -79,7 +78,7 @@ def rewrite(
     profile: str,
     form: str,
     resolution: str,
-    choice: str,
+    choice: str | None,
 ) -> None:
     """Write a model that explains itself: outputs `cam` and `cam_target` beside its own.
 

@@ -13,11 +13,12 @@ from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import with_tensors
 from onnxcam.profiles.branches import both_branches
 from onnxcam.profiles.loops import unrolled
+from onnxcam.profiles.products import apart
 from onnxcam.profiles.scatter import compared
 from onnxcam.profiles.sizes import multiplied
 
-Substitute = Callable[[Emitter, gs.Node], list[gs.Tensor]]
-"""Emits what equals a node's outputs."""
+Substitute = Callable[[Emitter, gs.Node], list[gs.Tensor] | None]
+"""Emits what equals a node's outputs; None where the node may stay."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,15 @@ class Profile:
     """What the nodes that onnxcam adds may be; the model's own nodes are as they were.
 
     `runs` are the operators that every runtime of the profile runs, None where that is all of
-    them; `substitutes` emit others in their place.
+    them; `substitutes` emit others in their place. `choice` is how the class is chosen unless
+    somebody says.
     """
 
     name: str
     runtimes: str
     runs: frozenset[str] | None = None
     substitutes: Mapping[str, Substitute] = field(default_factory=dict)
+    choice: str = "run-time"
 
     def apply(self, e: Emitter, wanted: Iterable[gs.Tensor]) -> None:
         """Replace what was emitted for the tensors `wanted` and does not fit; drop what was not.
@@ -45,13 +48,13 @@ class Profile:
             self._keep(e, node)
 
     def _keep(self, e: Emitter, node: gs.Node) -> None:
+        start = len(e.nodes)
         substitute = self.substitutes.get(node.op)
-        if substitute is None:
+        made = None if substitute is None else substitute(e, node)
+        if made is None:
             self._require(node)
             e.nodes.append(node)
             return
-        start = len(e.nodes)
-        made = substitute(e, node)
         own = {t.name: y for t, y in zip(made, node.outputs, strict=True)}
         added, e.nodes = e.nodes[start:], e.nodes[:start]
         for each in added:
@@ -113,7 +116,11 @@ PROFILES: dict[str, Profile] = {
                 "Loop": unrolled,
                 "If": both_branches,
                 "Size": multiplied,
+                "MatMul": apart,
             },
+            # Of an input with a default, Node takes the default whatever is fed, without a word;
+            # OpenVINO makes it a constant, and the browser refuses it.
+            choice="required",
         ),
     )
 }

@@ -83,7 +83,7 @@ def test_a_second_opinion_that_breaks_off_allows_nothing() -> None:
         (Answer(error="no kernel"), "no kernel"),
         (Answer({}), "no output cam"),
         (Answer({"cam": MAP[None]}), "cam has shape (1, 3) instead of (3,)"),
-        (Answer({"cam": MAP * np.nan}), "cam is not finite everywhere"),
+        (Answer({"cam": MAP * np.nan}), "cam is not finite, or not zero, where it should be"),
     ],
 )
 def test_failures_say_why(answer: Answer, failure: str) -> None:

@@ -62,6 +62,11 @@ def test_a_default_is_taken_out_and_nothing_else(run: Run, rewritten: onnx.Model
     assert found == expected
 
 
+def test_inputs_that_may_be_left_out_are_known(run: Run, rewritten: onnx.ModelProto) -> None:
+    code = f"(m, text) => [...new m.OnnxFile({BYTES}, 'x').optional]"
+    assert run("onnx-file", code, _text(rewritten)) == ["cam_class"]
+
+
 @pytest.mark.parametrize(
     "data",
     [b"", b"not a model at all", b"\x89PNG\r\n\x1a\n" + bytes(100), bytes(1000), b"\xff" * 50],

@@ -108,7 +108,10 @@ def test_the_map_is_onnx_runtimes(
     logits, cam, target = session.run(["logits", "cam", "cam_target"], feeds)
     assert found["target"] == target[0, 0] == (wanted or EGYPTIAN_CAT)
     assert cam.max() > 0
-    np.testing.assert_allclose(found["raw"], cam.ravel(), atol=1e-3 * cam.max())
+    np.testing.assert_allclose(found["raw"], cam.ravel(), atol=1e-4 * cam.max())
+    # decoding and resampling too
+    path = onnxcam.explain(MODELS / "efficientnet_lite0.onnx", CAT, target=wanted)
+    np.testing.assert_allclose(found["raw"], path.raw.ravel(), atol=1e-3 * cam.max())
     shares = np.exp(logits[0] - logits.max())
     np.testing.assert_allclose(found["p"], shares / shares.sum(), atol=1e-4)
 
@@ -192,6 +195,10 @@ def test_the_camera_runs_until_it_is_held(page: Any, served: Save) -> None:
     page.wait_for_selector("#model-facts:not([hidden])")
     page.get_by_role("button", name="Camera").click()
     explained(page)
+    page.wait_for_function("""() => {
+        const status = document.getElementById('status');
+        window.seen = (window.seen ?? new Set()).add(status.textContent);
+        return window.seen.size > 3 }""")
     page.get_by_role("button", name="Hold this picture").click()
     page.wait_for_selector("#camera[aria-pressed=false]")
     assert page.evaluate("document.getElementById('video').srcObject") is None
@@ -209,6 +216,14 @@ def test_models_of_every_kind(page: Any, served: Save, name: str) -> None:
     assert checked(page) == expected.target.index
     difference = heat_pixels(page).astype(int) - colorize(expected.heat, "jet").astype(int)
     assert np.abs(difference).mean() < 4
+
+
+def test_another_model_takes_over(cat: Any, served: Save) -> None:
+    expected = onnxcam.explain(MODELS / "shapes_keras.onnx", CAT)
+    choose(cat, served(rewritten("shapes_keras")))
+    explained(cat, expected.target.label or "")
+    assert set(listed(cat)) <= {"circle", "square", "triangle", "star", "cross", "ring"}
+    assert checked(cat) == expected.target.index
 
 
 def test_a_class_that_is_settled_cannot_be_chosen(page: Any, served: Save) -> None:

@@ -11,7 +11,7 @@ import pytest
 from graphs import Build
 
 from onnxcam.errors import ModelError
-from onnxcam.graph.body import close
+from onnxcam.graph.body import close, needed
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.merge import merge
 from onnxcam.graph.network import Network
@@ -133,6 +133,24 @@ def test_a_size_is_multiplied_from_the_shape() -> None:
 
     plain, portable = both(emit, np.zeros((2, 3, 4), np.float32), ("n", 3, "m"))
     assert plain == portable == 24
+
+
+def test_a_square_weight_is_not_used_both_ways() -> None:
+    square = np.random.default_rng(3).random((4, 4)).astype(np.float32)
+
+    def emit(e: Emitter, x: gs.Tensor) -> gs.Tensor:
+        weight = e.constant(square)
+        return e.matmul(e.matmul(x, weight), e.transpose(weight, (1, 0)))
+
+    x = np.random.default_rng(4).random((3, 4)).astype(np.float32)
+    plain, portable = both(emit, x, (3, 4))
+    np.testing.assert_array_equal(portable, plain)
+    e = Emitter(network(3, 4))
+    made = emit(e, e.network.tensors["image"])
+    PORTABLE.apply(e, [made])
+    kept = needed(e.nodes, {made.name})
+    [turned] = [node for node in kept if node.op == "Transpose"]
+    assert not isinstance(turned.inputs[0], gs.Constant)
 
 
 def test_what_has_no_substitute_is_named() -> None:

@@ -7,6 +7,7 @@ import onnx_graphsurgeon as gs
 from onnxcam.autodiff.cotangent import OneHot, dense, full, lead, unbroadcast
 from onnxcam.autodiff.registry import vjp
 from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.network import producer
 
 
 def _swapped(e: Emitter, x: gs.Tensor) -> gs.Tensor:
@@ -14,7 +15,13 @@ def _swapped(e: Emitter, x: gs.Tensor) -> gs.Tensor:
 
 
 def _weight_rows(e: Emitter, weight: gs.Tensor, index: gs.Tensor, axis: int) -> gs.Tensor:
-    """Slices of a (2-D) weight along the class axis, one a target: shape [*index, features]."""
+    """Slices of a (2-D) weight along the class axis, one a target: shape [*index, features].
+
+    They are picked before they are cast, where the weight is stored in another type.
+    """
+    maker = producer(weight)
+    if maker is not None and maker.op == "Cast" and maker.inputs[0].shape == weight.shape:
+        return e.cast(_weight_rows(e, maker.inputs[0], index, axis), weight.dtype)
     features = weight.shape[1 - axis]
     if axis == 0:
         return e.op("Gather", weight, index, shape=[*index.shape, features], axis=0)

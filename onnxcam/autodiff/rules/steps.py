@@ -16,6 +16,9 @@ from onnxcam.graph.emitter import Emitter
 _STEEP = 2.0**127
 """The largest power of two in float32; the smallest number there is 2^-149."""
 
+_NEARLY_ZERO = -(2.0**-126)
+"""OpenVINO's CPU plugin takes a height of 0 for one that was left out, which is 0.5."""
+
 
 def made_by_convolution(x: gs.Tensor) -> bool:
     return _fits(x) and any(node.op in ("Conv", "BatchNormalization") for node in x.inputs)
@@ -32,7 +35,7 @@ def _fits(x: gs.Tensor) -> bool:
 
 def ramp(e: Emitter, x: gs.Tensor, slope: float, height: float = 0.0) -> gs.Tensor:
     """slope x + height, cut off at 0 and 1."""
-    return e.unary("HardSigmoid", x, alpha=float(slope), beta=float(height))
+    return e.unary("HardSigmoid", x, alpha=float(slope), beta=float(height) or _NEARLY_ZERO)
 
 
 def step(e: Emitter, x: gs.Tensor) -> gs.Tensor:

@@ -1,0 +1,2 @@
+/** Something a person can put right; its message is shown as it is. */
+export class Complaint extends Error {}

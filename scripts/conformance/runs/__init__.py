@@ -1,0 +1,1 @@
+"""One program a runtime: reads jobs, runs them, says what came out (`conformance.exchange`)."""
