@@ -113,7 +113,11 @@ def test_metadata_says_what_was_done() -> None:
         "onnxcam.score": "probability",
         "onnxcam.top": "2",
         "onnxcam.profile": "cpu",
+        "onnxcam.form": "raw",
+        "onnxcam.resolution": "layer",
+        "onnxcam.choice": "run-time",
         "onnxcam.gradient": "exact",
+        "onnxcam.prefix": "onnxcam",
     }
 
 
@@ -274,11 +278,6 @@ def test_half_precision_agrees_with_single(top: int) -> None:
 def test_what_cannot_be_done_is_refused(how: dict[str, object], error: type[Exception]) -> None:
     with pytest.raises(error):
         onnxcam.rewrite(classifier(), **how)
-
-
-def test_a_model_is_rewritten_once() -> None:
-    with pytest.raises(ModelError, match="before it was rewritten"):
-        onnxcam.rewrite(onnxcam.rewrite(classifier()))
 
 
 def test_a_layer_that_the_score_does_not_depend_on_is_called_disconnected() -> None:

@@ -8,7 +8,7 @@ from graphs import CLASSES, photo, pictures
 from targets.networks import classifier, two_heads
 from targets.numbers import Numbers
 
-from onnxcam import Explainer, explainer
+from onnxcam import Explainer
 from onnxcam.errors import ModelError, TargetError
 from onnxcam.targets import BEST, All, Classes, Present
 from onnxcam.targets.classes import in_parts, together
@@ -29,7 +29,7 @@ def test_all_classes_are_each_alone() -> None:
 def test_many_classes_are_explained_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     one = Explainer(classifier(batch=1), preprocess="0-1")
     whole = one.explain(photo(), target="all")
-    monkeypatch.setattr(explainer, "TOGETHER", 2)
+    monkeypatch.setattr(streaming, "TOGETHER", 2)
     parts = one.explain(photo(), target="all")
     assert isinstance(whole, list)
     assert isinstance(parts, list)

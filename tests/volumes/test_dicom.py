@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from dicom_files import AXIAL, place, write, write_enhanced, write_series
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
-from volumes.dicom_files import AXIAL, place, write, write_enhanced, write_series
 
 from onnxcam.errors import VolumeError
 from onnxcam.volumes import read_volume
