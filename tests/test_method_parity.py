@@ -59,7 +59,8 @@ def recordings() -> Iterator:
     """Everything recorded, study by study."""
     for name in studies():
         for one in known(read_maps(name)):
-            slow = [pytest.mark.slow] if (name, one.id) in MANY_RUNS else []
+            many = (name, one.id) in MANY_RUNS or one.id.endswith("-augment")
+            slow = [pytest.mark.slow] if many else []
             yield pytest.param(name, one, id=f"{name}-{one.id}", marks=slow)
 
 

@@ -27,14 +27,17 @@ def rebuilt(name: str) -> tuple[Reference, onnx.ModelProto]:
 
 
 LARGE = {"torch_vgg16", "keras_vgg16"}
-"""Half a gigabyte each, so that only the way from the first layer, the longest, is always tried."""
+"""Half a gigabyte each."""
+
+USUAL = 2
+"""Layers of every other network that are always tried: the first, with the longest way, are."""
 
 
 def every_layer() -> Iterator:
     """All recorded networks with all their layers, network by network."""
     for name in recorded():
         for number, path in enumerate(read(name).layers):
-            slow = [pytest.mark.slow] if name in LARGE and number else []
+            slow = [pytest.mark.slow] if name in LARGE or number >= USUAL else []
             yield pytest.param(name, path, id=f"{name}-{path}", marks=slow)
 
 

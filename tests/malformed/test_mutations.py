@@ -11,15 +11,15 @@ import pytest
 
 import onnxcam
 
-MODELS = 80
+MODELS = 50
 
 
 def test_models_broken_at_random() -> None:
     said: list[str] = []
     counts = fuzz.fuzz(range(MODELS), [], said.append)
     assert counts["bad"] == 0, said
-    assert counts["accepted"] > 5
-    assert counts["refused"] > 5
+    assert counts["accepted"] > 3
+    assert counts["refused"] > 3
 
 
 def test_the_same_seed_breaks_the_same_model() -> None:

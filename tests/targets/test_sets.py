@@ -8,7 +8,7 @@ from graphs import CLASSES, photo, pictures
 from targets.networks import classifier, two_heads
 from targets.numbers import Numbers
 
-from onnxcam import Explainer
+from onnxcam import Explainer, streaming
 from onnxcam.errors import ModelError, TargetError
 from onnxcam.targets import BEST, All, Classes, Present
 from onnxcam.targets.classes import in_parts, together

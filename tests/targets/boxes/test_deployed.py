@@ -16,6 +16,7 @@ import pytest
 from deployed.variants import VARIANTS
 from onnxruntime.quantization import CalibrationDataReader
 from targets.boxes.reference import overlap
+from thinning import slow_but_one_in
 
 import onnxcam
 from onnxcam.targets import Box
@@ -27,7 +28,9 @@ CALIBRATION = range(16)
 EXACT = ["ort-basic", "ort-extended", "float16", "float16-inside"]
 ROUNDED = ["qdq-u8", "qdq-s8-channel", "qoperator-u8", "qoperator-s8-channel", "dynamic"]
 NMS = ["qdq-u8", "qoperator-s8-channel", "dynamic", "float16", "ort-extended"]
-CASES = [("", name) for name in EXACT + ROUNDED] + [("_nms", name) for name in NMS]
+CASES = slow_but_one_in(
+    2, [("", name) for name in EXACT + ROUNDED] + [("_nms", name) for name in NMS]
+)
 
 Made = Callable[[str, str], Path]
 

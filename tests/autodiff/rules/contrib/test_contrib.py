@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from autodiff.kernels import Kernel, check_cotangents, check_gradients, check_lowering, kernel
+from thinning import slow_but_one_in
 
 ACTIVATIONS = (
     {"activation": "Relu"},
@@ -298,7 +299,7 @@ def test_gradients_are_those_of_the_kernel(each: Kernel, dynamic: bool) -> None:
     check_gradients(each, dynamic)
 
 
-@pytest.mark.parametrize(("each", "dynamic"), WAYS, ids=str)
+@pytest.mark.parametrize(("each", "dynamic"), slow_but_one_in(3, WAYS), ids=str)
 def test_cotangents_may_be_several_and_lazy(each: Kernel, dynamic: bool) -> None:
     check_cotangents(each, dynamic)
 
