@@ -18,6 +18,21 @@ _JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
 
 
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".jp2", ".ppm", ".pgm")
+"""What pictures in a folder are known by; a file that is named may be called anything."""
+
+
+def pictures_in(folder: str | os.PathLike[str]) -> list[str]:
+    """The paths of the pictures in a folder, by name, those of folders in it left out.
+
+    Raises `ImageError` where there are none.
+    """
+    found = sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in ENDINGS and p.is_file())
+    if not found:
+        raise ImageError(f"{folder}: no pictures in this folder ({', '.join(ENDINGS)})")
+    return [str(path) for path in found]
+
+
 def read_image(path: str | os.PathLike[str]) -> Picture:
     """Read a picture as uint8 RGB (H, W, 3).
 

@@ -106,6 +106,20 @@ def test_wrong_options_are_refused_before_the_work(
     assert words in complaint(cli("explain", model_file, picture_file, *options))
 
 
+def test_a_folder_stands_for_its_pictures(
+    cli: Cli, model_file: Path, picture_file: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("b.PNG", "a.png"):
+        (folder / name).write_bytes(picture_file.read_bytes())
+    (folder / "notes.txt").write_text("no picture")
+    found = run(cli, model_file, folder, tmp_path / "out")
+    assert [Path(entry["image"]).name for entry in found] == ["a.png", "b.PNG"]
+    (tmp_path / "empty").mkdir()
+    assert "no pictures" in complaint(cli("explain", model_file, tmp_path / "empty"))
+
+
 # -- volumes ----------------------------------------------------------------------------------
 
 SIZE = (8, 10, 12)

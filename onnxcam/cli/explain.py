@@ -30,6 +30,7 @@ from onnxcam.cli.options import (
 )
 from onnxcam.files import GRID as SIDE_BY_SIDE
 from onnxcam.files import KINDS, Saver
+from onnxcam.images import pictures_in
 from onnxcam.methods.registry import parameters_of, read_parameters
 from onnxcam.methods.smoothing import SMOOTHINGS
 from onnxcam.recipes import DEFAULT, find_recipe
@@ -146,6 +147,8 @@ def explain(
         click.echo(f"assumed: {assumption}", err=True)
     if not targets and top is None:
         targets, top = ((chosen.target,) if chosen.target else ()), chosen.top
+    if explainers[0].image.is_picture:  # of a model of volumes a folder is a DICOM series
+        images = tuple(path for image in images for path in _pictures(image))
     job = Job(explainers, targets, 1 if top is None else top, batch)
     if side_by_side:
         done = saved(job.explained_together(images), saver.named_grid)
@@ -166,6 +169,10 @@ def explain(
         _echo(json.dumps(written, indent=2, ensure_ascii=False))
     if failed:
         sys.exit(1)
+
+
+def _pictures(image: str) -> list[str]:
+    return pictures_in(image) if Path(image).is_dir() else [image]
 
 
 def _split(style: str | None) -> tuple[bool, str | None]:
