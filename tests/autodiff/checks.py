@@ -152,18 +152,29 @@ def check_declared_shapes(e: Emitter, model: onnx.ModelProto) -> None:
                     assert declared == dim.dim_value, tensor
 
 
-def checks(cases: Iterable[Case]) -> Any:
-    """Parametrize a test of (check, case) over every check that each case takes."""
-    found = []
+def checks(cases: Iterable[Case], one_in: int = 1) -> Any:
+    """Parametrize a test of (check, case) over every check that each case takes.
+
+    Where there are many that differ in little, one in so many is always run; the others are slow.
+    """
+    found: list[tuple[Any, Case, str]] = []
     for each in cases:
-        found.append(pytest.param(_static, each, id=f"{each}-static"))
-        found.append(pytest.param(check_cotangents, each, id=f"{each}-cotangents"))
+        found.append((_static, each, "static"))
+        found.append((check_cotangents, each, "cotangents"))
         if _takes_half(each):
-            found.append(pytest.param(check_types, each, id=f"{each}-types"))
+            found.append((check_types, each, "types"))
         for axes in each.dynamic:
-            name = "".join(map(str, axes))
-            found.append(pytest.param(_along(axes), each, id=f"{each}-dynamic{name}"))
-    return pytest.mark.parametrize(("check", "case"), found)
+            found.append((_along(axes), each, f"dynamic{''.join(map(str, axes))}"))
+    params = [
+        pytest.param(
+            check,
+            each,
+            id=f"{each}-{name}",
+            marks=[pytest.mark.slow] if number % one_in else [],
+        )
+        for number, (check, each, name) in enumerate(found)
+    ]
+    return pytest.mark.parametrize(("check", "case"), params)
 
 
 def _takes_half(case: Case) -> bool:

@@ -5,6 +5,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("references.torchvision_import")
 pytest.importorskip("pytorch_grad_cam")
+pytest.importorskip("torchcam")
 
 from references.locate import locate
 from write_ups import torch_densenet121, torch_mobilenet_v3

@@ -112,6 +112,6 @@ SHOWN = [
 CASES = [*PLAIN, *MASKS, *GROUPED, *PACKED, *WITH_PAST, *PADDED, *WINDOWS, *SHOWN]
 
 
-@checks(CASES)
+@checks(CASES, one_in=2)
 def test_derivative(check, case: Case) -> None:
     check(case)

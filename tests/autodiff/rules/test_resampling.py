@@ -164,7 +164,7 @@ CASES = [
 ]
 
 
-@checks(CASES)
+@checks(CASES, one_in=3)
 def test_derivative(check, case: Case) -> None:
     check(case)
 

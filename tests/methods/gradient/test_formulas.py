@@ -10,6 +10,7 @@ import pytest
 from builders import as_float16, classifier, gap_linear
 from graphs import CLASSES, pictures, weights
 from methods.gradient.layouts import LAYOUTS, POOLED, Layout, watched
+from thinning import slow_but_one_in
 
 import onnxcam
 from onnxcam.compose import compose
@@ -91,8 +92,11 @@ def test_a_map_is_its_formula(method: str, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "name"),
-    [(method, name) for method in FORMULAS for name in LAYOUTS]
-    + [("cam", f"{name}, pooled") for name in POOLED],
+    slow_but_one_in(
+        2,
+        [(method, name) for method in FORMULAS for name in LAYOUTS]
+        + [("cam", f"{name}, pooled") for name in POOLED],
+    ),
 )
 def test_several_targets_are_each_by_itself(method: str, name: str) -> None:
     layout = LAYOUTS[name]
