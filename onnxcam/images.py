@@ -23,13 +23,8 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".jp2", ".
 
 
 def pictures_in(folder: str | os.PathLike[str]) -> list[str]:
-    """The paths of the pictures in a folder, by name, those of folders in it left out.
-
-    Raises `ImageError` where there are none.
-    """
+    """The paths of the pictures in a folder, by name, those of folders in it left out."""
     found = sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in ENDINGS and p.is_file())
-    if not found:
-        raise ImageError(f"{folder}: no pictures in this folder ({', '.join(ENDINGS)})")
     return [str(path) for path in found]
 
 
@@ -44,6 +39,10 @@ def read_image(path: str | os.PathLike[str]) -> Picture:
         data = np.frombuffer(path.read_bytes(), np.uint8)
     except FileNotFoundError:
         raise ImageError(f"{path}: no such picture") from None
+    except IsADirectoryError:
+        raise ImageError(
+            f"{path}: a folder without pictures in it ({', '.join(ENDINGS)})"
+        ) from None
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
     if not data.size:

@@ -117,7 +117,7 @@ def test_a_folder_stands_for_its_pictures(
     found = run(cli, model_file, folder, tmp_path / "out")
     assert [Path(entry["image"]).name for entry in found] == ["a.png", "b.PNG"]
     (tmp_path / "empty").mkdir()
-    assert "no pictures" in complaint(cli("explain", model_file, tmp_path / "empty"))
+    assert "without pictures" in complaint(cli("explain", model_file, tmp_path / "empty"))
 
 
 # -- volumes ----------------------------------------------------------------------------------

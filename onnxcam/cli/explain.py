@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -172,7 +173,8 @@ def explain(
 
 
 def _pictures(image: str) -> list[str]:
-    return pictures_in(image) if Path(image).is_dir() else [image]
+    """Those of a folder; one without any stays, to be reported like a broken picture."""
+    return (os.path.isdir(image) and pictures_in(image)) or [image]
 
 
 def _split(style: str | None) -> tuple[bool, str | None]:
