@@ -79,14 +79,13 @@ def rewrite(
     "overlay", the raw map and an output `cam_overlay`, uint8 RGB (N, K, H, W, 3), of the heat on
     the model's input in a `look` of the style blend or sum. `resolution` is that of the "layer",
     or of the "input". With the `choice` "run-time" inputs may be left out; with "required", the
-    default of the profile "portable", they may not; with "fixed" the class is settled in the file
-    and there are none. A model that was rewritten before is taken as it was before that. Of a
+    default of the profile "portable" where the class is the only one, they may not; with "fixed",
+    its default elsewhere, the class is settled in the file and there are none. A model that was rewritten before is taken as it was before that. Of a
     model over 2 GB the weights stay in their files, and the result refers to them (`save_model`
     writes it). Raises subclasses of `OnnxCamError`.
     """
     made_for = find_profile(profile)
-    choice = choice or made_for.choice
-    if choice not in CHOICES:
+    if choice is not None and choice not in CHOICES:
         raise OnnxCamError(
             f"no choice '{choice}'{nearest(choice, CHOICES)}; there is run-time, fixed"
         )
@@ -116,6 +115,9 @@ def rewrite(
     maps = presented(made.scene, made.raw, form, resolution, card, how)
     outputs = {**maps, INDEX: made.explained.index, **boxes}
     made_for.apply(made.emitter, outputs.values())
+    if choice is None:
+        alone = len(made.explained.choices) == 1
+        choice = made_for.choice if alone or made_for.choice != "required" else "fixed"
     finish = {
         "run-time": made.model,
         "required": made.asking_model,
