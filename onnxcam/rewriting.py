@@ -82,7 +82,8 @@ def rewrite(
     default of the profile "portable" where the class is the only one, they may not; with "fixed",
     its default elsewhere, the class is settled in the file and there are none. A model that was
     rewritten before is taken as it was before that. Of a model over 2 GB the weights stay in their
-    files, and the result refers to them (`save_model` writes it). Raises subclasses of `OnnxCamError`.
+    files, and the result refers to them (`save_model` writes it).
+    Raises subclasses of `OnnxCamError`.
     """
     made_for = find_profile(profile)
     if choice is not None and choice not in CHOICES:
