@@ -7,9 +7,10 @@ import unicodedata
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from PIL import ImageFont
-from PIL.ImageFont import FreeTypeFont
+if TYPE_CHECKING:
+    from PIL.ImageFont import FreeTypeFont
 
 _SYSTEM = (
     "DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial.ttf", "Arial Unicode.ttf",
@@ -57,13 +58,15 @@ class Lettering:
 @lru_cache(maxsize=128)
 def _fonts(size: int) -> tuple[FreeTypeFont, ...]:
     """Pillow's own font, then those of the system that are there."""
+    from PIL import ImageFont  # most pictures have no letters, and it is slow to import
+
     found = [ImageFont.load_default(size)]
     for name in _SYSTEM:
         try:
             found.append(ImageFont.truetype(name, size))
         except OSError:
             continue
-    return tuple(font for font in found if isinstance(font, FreeTypeFont))
+    return tuple(font for font in found if isinstance(font, ImageFont.FreeTypeFont))
 
 
 @lru_cache(maxsize=4096)

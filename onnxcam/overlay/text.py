@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 from onnxcam.images import Picture
 from onnxcam.overlay.contrast import BLACK
@@ -77,6 +76,8 @@ class Caption:
 def _written(
     picture: Picture, text: str, at: tuple[float, float], letters: Lettering, anchor: str
 ) -> Picture:
+    from PIL import Image, ImageDraw  # as in `lettering`
+
     image = Image.fromarray(picture)
     ImageDraw.Draw(image).text(at, text, BLACK, letters.font, anchor=anchor)
     return np.asarray(image)

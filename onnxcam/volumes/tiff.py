@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageSequence
 
 from onnxcam.array_files import reading
 from onnxcam.arrays import as_values, refuse_large
 from onnxcam.errors import VolumeError
 from onnxcam.volumes.volume import Volume
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _BITS, _SAMPLE_FORMAT = 258, 339
 _UNSIGNED, _SIGNED = 1, 2
@@ -24,6 +27,8 @@ def read(path: Path) -> Volume:
     with reading(path):
         if not path.stat().st_size:
             raise VolumeError(f"{path}: the file is empty")
+        from PIL import Image, ImageSequence  # few volumes are TIFF, and it is slow to import
+
         with Image.open(path, formats=["TIFF"]) as image:
             width, height = image.size
             pages = getattr(image, "n_frames", 1)
