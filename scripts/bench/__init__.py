@@ -1,0 +1,1 @@
+"""onnxcam beside its neighbours: time, memory and growth."""

@@ -1,0 +1,176 @@
+"""BENCHMARKS.md, from what was measured."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import re
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from bench.environments import BASE, CONTESTANTS, OWN, Environments
+from bench.measure import Measured
+from bench.pictures import COUNT
+from bench.results import Key, key
+from bench.tables import TABLES, Row, Table
+
+Found = Mapping[str, Measured]
+Cell = Callable[[Measured, Found], str]
+
+HEAD = """# Benchmarks
+
+onnxcam beside its neighbours on the same networks, inputs and threads, measured by one command,
+`python -m bench` in `scripts/` (see [its page](scripts/bench/README.md)).
+
+Weights are drawn (EfficientNet-Lite0's are pretrained); the file is the module's export by
+PyTorch's TorchScript exporter at opset 17, which every library here reads. All do a task in turns,
+the order turned round every time; a round is the median of a few runs, and the page shows the
+median of the rounds with their quartiles. onnxcam is the rewritten file in ONNX Runtime, giving raw
+maps; pytorch-grad-cam is its call, which also enlarges the map to the picture. The last column is
+the largest difference of the others' maps from onnxcam's, all scaled to [0, 1].
+"""
+
+
+def page(results: Mapping[Key, Found], environments: Environments, threads: int) -> str:
+    parts = [HEAD, _machine(threads), _versions(results, environments)]
+    for table in TABLES:
+        rows = [(row, results[key(table, row)]) for row in table.rows if key(table, row) in results]
+        if rows:
+            parts.append(_section(table, rows))
+    return "\n".join(parts)
+
+
+def _machine(threads: int) -> str:
+    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    memory = re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())
+    name = cpu[1] if cpu else platform.processor()
+    size = f", {int(memory[1]) / 2**20:.0f} GB" if memory else ""
+    today = datetime.date.today().isoformat()
+    return (
+        f"{today}. {name}, {os.cpu_count()} cores{size}; {threads} threads; "
+        f"{platform.system()} {platform.machine()}, Python {platform.python_version()}.\n"
+    )
+
+
+def _versions(results: Mapping[Key, Found], environments: Environments) -> str:
+    seen = {name for found in results.values() for name in found}
+    packages = {CONTESTANTS[name].package: name for name in CONTESTANTS if name in seen}
+    told = [f"{package} {environments.version(name)}" for package, name in packages.items()]
+    return f"Versions: {', '.join(told)}.\n"
+
+
+def _section(table: Table, rows: Sequence[tuple[Row, Found]]) -> str:
+    names = [name for name in CONTESTANTS if any(name in row.names for row, _ in rows)]
+    compared = any(m.difference is not None for _, found in rows for m in found.values())
+    batches = len({row.batch for row, _ in rows}) > 1 and table.name != "batch"
+    titles = [*(["batch"] if batches else []), *(CONTESTANTS[name].title for name in names)]
+    head = ["", *titles, *(["difference"] if compared else [])]
+    lines = [_line(head), _line(["---"] * len(head))]
+    reasons: dict[str, str] = {}
+    for row, found in rows:
+        cells = [row.title, *([str(row.batch)] if batches else [])]
+        for name in names:
+            cells.append(_cell(table, name, found, reasons))
+        if compared:
+            apart = [m.difference for m in found.values() if m.difference is not None]
+            cells.append(f"{max(apart):.0e}" if apart else "")
+        lines.append(_line(cells))
+    notes = [f"{mark} {reason}" for reason, mark in reasons.items()]
+    text = f"{table.text} {UNITS[table.unit][1]}"
+    return "\n".join([f"## {table.title}", "", text, "", *lines, "", *_spaced(notes)])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _spaced(notes: list[str]) -> list[str]:
+    return [line for note in notes for line in (note, "")]
+
+
+def _cell(table: Table, name: str, found: Found, reasons: dict[str, str]) -> str:
+    if name not in found:
+        return ""
+    measured = found[name]
+    if measured.failed:
+        reason = f"{CONTESTANTS[name].title}: {measured.failed}"
+        return f"- {reasons.setdefault(reason, f'[{len(reasons) + 1}]')}"
+    text = UNITS[table.unit][0](measured, found)
+    return f"**{text}**" if name in OWN else text
+
+
+def _base(found: Found) -> Measured | None:
+    return next((found[name] for name in BASE if name in found), None)
+
+
+def _own(found: Found) -> Measured | None:
+    return next((found[name] for name in OWN if name in found), None)
+
+
+def _ratios(one: Measured, other: Measured) -> list[float]:
+    """Round by round; whoever ran only once is set against the other's median."""
+    if len(one.seconds) != len(other.seconds):
+        return [statistics.median(one.seconds) / statistics.median(other.seconds)]
+    return [a / b for a, b in zip(one.seconds, other.seconds, strict=True)]
+
+
+def _spread(ratios: list[float]) -> str:
+    middle = _short(statistics.median(ratios))
+    if len(ratios) < 3:
+        return middle
+    low, _, high = statistics.quantiles(ratios, n=4)
+    return f"{middle} ({_short(low)}-{_short(high)})"
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}" if value < 9.95 else f"{value:.0f}"
+
+
+def _seconds(measured: Measured) -> str:
+    middle = statistics.median(measured.seconds)
+    return f"{middle * 1e3:.1f} ms" if middle < 1 else f"{middle:.2f} s"
+
+
+def _ratio(measured: Measured, found: Found) -> str:
+    base = _base(found)
+    if base is None or base is measured:
+        return _seconds(measured)
+    return _spread(_ratios(measured, base))
+
+
+def _times_ours(measured: Measured, found: Found) -> str:
+    own = _own(found)
+    if own is None or own is measured:
+        return _seconds(measured)
+    return f"{_seconds(measured)}, {_spread(_ratios(measured, own))}x"
+
+
+def _start(measured: Measured, found: Found) -> str:
+    base = _base(found)
+    if base is None or base is measured:
+        return _seconds(measured)
+    return f"{_seconds(measured)}, {_spread(_ratios(measured, base))}x"
+
+
+def _memory(measured: Measured, found: Found) -> str:
+    return f"{statistics.median(measured.megabytes):.0f}"
+
+
+def _pictures(measured: Measured, found: Found) -> str:
+    rate = f"{COUNT / statistics.median(measured.seconds):.1f}"
+    base = _base(found)
+    if base is None or base is measured:
+        return rate
+    return f"{rate}, {_spread(_ratios(base, measured))}x"
+
+
+UNITS: dict[str, tuple[Cell, str]] = {
+    "ratio": (_ratio, "In multiples of the bare model's forward pass."),
+    "seconds": (_times_ours, "The others also in multiples of onnxcam's."),
+    "start": (_start, "The others also in multiples of the first column."),
+    "memory": (_memory, "Megabytes, the most that was resident."),
+    "pictures": (_pictures, "The others also in multiples of reading and predicting."),
+}
+"""How each unit is told, and in which words the page says so."""
