@@ -85,7 +85,7 @@ NETWORKS = {
     "densenet121": Network(
         "DenseNet-121",
         vision.densenet121,
-        {"last": "features.norm5", "middle": "features.transition2"},
+        {"last": "features.denseblock4", "middle": "features.transition2"},
     ),
     "convnext_tiny": Network(
         "ConvNeXt-Tiny", vision.convnext_tiny, {"last": "features.7", "middle": "features.3"}
@@ -128,10 +128,11 @@ def build(name: str) -> torch.nn.Module:
 
 @torch.no_grad()
 def _unsettle(module: torch.nn.Module) -> None:
-    """Move biases and normalisations off the zeros and ones that layers start from.
+    """Move what there is one of a channel off the zeros and ones that layers start from.
 
-    Exporters join equal constants; in a trained network there are none.
+    Exporters join equal constants; in a trained network there are none. And what a block adds to
+    its input times 1e-6 (layer scale) could not be told from its input.
     """
     for values in (*module.parameters(), *module.buffers()):
-        if values.ndim == 1 and values.is_floating_point():
+        if values.is_floating_point() and values.numel() == max(values.shape, default=0):
             values += 0.05 * torch.rand_like(values)

@@ -119,7 +119,7 @@ TABLES = (
         "five",
         "Grad-CAM, five classes",
         "The last layer. onnxcam explains them in one run; pytorch-grad-cam takes every picture "
-        "five times, torchcam keeps its graph for five backward passes, Captum is called five times.",
+        "five times, torchcam keeps its graph for five backward passes, Captum is called as often.",
         _everywhere(GRADIENT, classes=5),
     ),
     Table(

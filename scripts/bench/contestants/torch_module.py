@@ -39,7 +39,9 @@ def reshape(place: Place, shape: torch.Size) -> Reshape | None:
 def output_of(network: torch.nn.Module, path: str, x: torch.Tensor) -> torch.Tensor:
     """What a submodule gives for an input."""
     seen: list[torch.Tensor] = []
-    hook = network.get_submodule(path).register_forward_hook(lambda _, __, out: seen.append(out))
+    hook = network.get_submodule(path).register_forward_hook(
+        lambda _, __, out: seen.append(out.clone())  # what follows may change it in place
+    )
     try:
         with torch.no_grad():
             network(x)
