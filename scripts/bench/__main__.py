@@ -34,13 +34,19 @@ def _pythons(given: tuple[str, ...]) -> dict[str, str]:
 
 
 def _measured(
-    environments: Environments, table: Table, row: Row, work: Path, threads: int, seconds: float
+    environments: Environments,
+    table: Table,
+    row: Row,
+    work: Path,
+    threads: int,
+    device: str,
+    seconds: float,
 ) -> None:
     network = work / "networks" / row.network
     if not (network / PLACES).exists():
         environments.worker(TORCH).ask("make", folder=str(network))
-    found = table.measure(environments, row.task(work, threads), row.names, seconds)
-    Results(work).add(table, row, found)
+    found = table.measure(environments, row.task(work, threads, device), row.names, seconds)
+    Results(work, device).add(table, row, found)
 
 
 @click.command()
@@ -53,7 +59,8 @@ def _measured(
     metavar="NAME=PYTHON",
     help=f"An environment that is there already: {', '.join(REQUIREMENTS)}. Others are made.",
 )
-@click.option("--threads", default=2, show_default=True, help="Of every library.")
+@click.option("--threads", default=2, show_default=True, help="Of every library, on the CPU.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--seconds", default=15.0, show_default=True, help="About so long a row.")
 @click.option(
     "--work",
@@ -74,6 +81,7 @@ def main(
     only: str,
     pythons: tuple[str, ...],
     threads: int,
+    device: str,
     seconds: float,
     work: Path,
     output: Path,
@@ -81,7 +89,7 @@ def main(
     """Measure onnxcam beside its neighbours on this machine, and write BENCHMARKS.md."""
     work = work.resolve()
     environments = Environments(_pythons(pythons), work / "environments")
-    done = Results(work).read()
+    done = Results(work, device).read()
     wanted = [
         (table, row)
         for table in TABLES
@@ -93,7 +101,7 @@ def main(
         for number, (table, row) in enumerate(wanted, 1):
             start = time.perf_counter()
             try:
-                _measured(environments, table, row, work, threads, seconds)
+                _measured(environments, table, row, work, threads, device, seconds)
             except Failed as reason:
                 say(f"{table.name}, {row.title}: {reason}")
                 continue
@@ -102,7 +110,7 @@ def main(
             say(f"{place}: {table.name}, {row.title}, batch {row.batch}: {spent:.0f} s")
     finally:
         environments.end()
-    output.write_text(page(Results(work).read(), environments, threads))
+    output.write_text(page(Results(work, device).read(), environments, threads, device))
     say(f"{output} written")
 
 

@@ -33,8 +33,10 @@ the largest difference of the others' maps from onnxcam's, all scaled to [0, 1].
 """
 
 
-def page(results: Mapping[Key, Found], environments: Environments, threads: int) -> str:
-    parts = [HEAD, _machine(threads), _versions(results, environments)]
+def page(
+    results: Mapping[Key, Found], environments: Environments, threads: int, device: str
+) -> str:
+    parts = [HEAD, _machine(threads, device), _versions(results, environments)]
     for table in TABLES:
         rows = [(row, results[key(table, row)]) for row in table.rows if key(table, row) in results]
         if rows:
@@ -42,14 +44,15 @@ def page(results: Mapping[Key, Found], environments: Environments, threads: int)
     return "\n".join(parts)
 
 
-def _machine(threads: int) -> str:
+def _machine(threads: int, device: str) -> str:
     cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     memory = re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())
     name = cpu[1] if cpu else platform.processor()
     size = f", {int(memory[1]) / 2**20:.0f} GB" if memory else ""
+    on = "" if device == "cpu" else f" on {device}"
     today = datetime.date.today().isoformat()
     return (
-        f"{today}. {name}, {os.cpu_count()} cores{size}; {threads} threads; "
+        f"{today}. {name}, {os.cpu_count()} cores{size}; {threads} threads{on}; "
         f"{platform.system()} {platform.machine()}, Python {platform.python_version()}.\n"
     )
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from bench.measure import Measured
 from bench.tables import Row, Table
 
-FILE = "results.jsonl"
-
 Key = tuple[str, str, int]
 
 
@@ -21,19 +19,23 @@ def key(table: Table, row: Row) -> Key:
 
 @dataclass(frozen=True)
 class Results:
-    """Lines of JSON in a folder."""
+    """Lines of JSON in a folder, a file for each device."""
 
     folder: Path
+    device: str = "cpu"
+
+    @property
+    def file(self) -> Path:
+        return self.folder / f"results.{self.device}.jsonl"
 
     def add(self, table: Table, row: Row, measured: dict[str, Measured]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         line = {"row": key(table, row), "measured": {k: m.kept() for k, m in measured.items()}}
-        with (self.folder / FILE).open("a") as file:
+        with self.file.open("a") as file:
             print(json.dumps(line), file=file)
 
     def read(self) -> dict[Key, dict[str, Measured]]:
-        file = self.folder / FILE
-        lines = file.read_text().splitlines() if file.exists() else []
+        lines = self.file.read_text().splitlines() if self.file.exists() else []
         found: dict[Key, dict[str, Measured]] = {}
         for line in lines:
             given = json.loads(line)

@@ -31,7 +31,7 @@ class Row:
     written: str = ""
     side: int | None = None
 
-    def task(self, work: Path, threads: int) -> Task:
+    def task(self, work: Path, threads: int, device: str) -> Task:
         network = work / "networks" / self.network
         return Task(
             network,
@@ -40,6 +40,7 @@ class Row:
             Task.best(network)[: self.classes],
             self.batch,
             threads,
+            device,
             jpegs(work / "pictures", self.side) if self.side else (),
             self.written,
         )

@@ -37,8 +37,8 @@ class Task:
     """Explain `classes` of every input of a batch by a method, at layers of a network.
 
     `folder` is the network's and has its name; `layers` are names in its `places.json`; `threads`
-    is how many each library may use. `pictures` are JPEG files, where a stream is explained;
-    `written` is the format that overlays of them are written in, if they are.
+    is how many each library may use on the CPU; `device` is "cpu" or "cuda". `pictures` are JPEG
+    files, where a stream is explained; `written` is the format of overlays, where they are written.
     """
 
     folder: Path
@@ -47,6 +47,7 @@ class Task:
     classes: tuple[int, ...] = (281,)
     batch: int = 1
     threads: int = 2
+    device: str = "cpu"
     pictures: tuple[str, ...] = ()
     written: str = ""
 

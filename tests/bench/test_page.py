@@ -24,7 +24,7 @@ def environments(tmp_path, monkeypatch):
 def shown(environments, name, measured, number=0):
     """The page's lines of one table with one row."""
     table = BY_NAME[name]
-    return page({key(table, table.rows[number]): measured}, environments, 2).splitlines()
+    return page({key(table, table.rows[number]): measured}, environments, 2, "cpu").splitlines()
 
 
 def test_ratios_are_of_the_same_round(environments):

@@ -22,7 +22,7 @@ SAME = 1e-4
 
 def enter(task: Task) -> Run:
     torch.set_num_threads(task.threads)
-    converted = onnx2torch.convert(onnx.load(task.model)).eval()
+    converted = onnx2torch.convert(onnx.load(task.model)).eval().to(task.device)
     return on(converted, task, [_found(converted, place, task) for place in task.places])
 
 
@@ -32,12 +32,12 @@ def _same(one: np.ndarray, other: np.ndarray) -> bool:
 
 def _found(converted: torch.nn.Module, place: Place, task: Task) -> Place:
     x = image(task)[:1]
-    wanted = output_of(module(task), place.module, x).numpy()
+    wanted = output_of(module(task), place.module, x).cpu().numpy()
     found: list[str] = []
 
     def compare(path: str) -> None:
         def hook(_: object, __: object, out: object) -> None:
-            if isinstance(out, torch.Tensor) and _same(out.detach().numpy(), wanted):
+            if isinstance(out, torch.Tensor) and _same(out.detach().cpu().numpy(), wanted):
                 found.append(path)
 
         hooks.append(converted.get_submodule(path).register_forward_hook(hook))

@@ -16,6 +16,8 @@ METHODS = {"reciprocam": ReciproCAM, "vitreciprocam": ViTReciproCAM}
 
 
 def enter(task: Task) -> Run:
+    if task.device != "cpu":
+        raise ValueError("it explains on the CPU")
     core = ov.Core()
     method = METHODS[task.method](
         core.read_model(task.model), embed_scaling=False, prepare_model=False

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 
 import onnxcam
-from bench.contestants.prediction import session
+from bench.contestants.prediction import PROVIDERS, session
 from bench.task import Run, Task
 from onnxcam.gradients import append_gradients
 from onnxcam.methods import find_method
@@ -25,15 +25,18 @@ def _rewritten(task: Task) -> Run:
         task.method,
         layer=tensors[0] if len(tensors) == 1 else tensors,
         top=len(task.classes),
+        profile=task.device,
     )
-    running = session(made.SerializeToString(), task.threads)
+    running = session(made.SerializeToString(), task)
     del made
     feeds = {"image": task.input, "cam_class": np.array([task.classes], np.int64)}
     return lambda: running.run(["cam"], feeds)[0][0, 0]
 
 
 def _searched(task: Task) -> Run:
-    explainer = onnxcam.Explainer(task.model, task.method, layer=task.place.tensor)
+    explainer = onnxcam.Explainer(
+        task.model, task.method, layer=task.place.tensor, providers=PROVIDERS[task.device]
+    )
     x, (one,) = task.input, task.classes
     return lambda: explainer.run(x, target=one, outputs=())["raw"][0, 0]
 
@@ -41,7 +44,7 @@ def _searched(task: Task) -> Run:
 def _gradient(task: Task) -> Run:
     """With respect to the image, of one class's logit."""
     model = append_gradients(onnx.load(task.model), of="logits", wrt=["image"], seed=True)
-    running = session(model.SerializeToString(), task.threads)
+    running = session(model.SerializeToString(), task)
     seed = np.zeros((task.batch, 1000), np.float32)
     seed[:, task.classes[0]] = 1
     feeds = {"image": task.input, "logits_seed": seed}

@@ -7,17 +7,25 @@ import onnxruntime as ort
 
 from bench.task import Run, Task
 
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
-def session(model: str | bytes, threads: int) -> ort.InferenceSession:
-    """On the CPU, in that many threads."""
+
+def session(model: str | bytes, task: Task) -> ort.InferenceSession:
+    """On the task's device, and nowhere else instead. Raises `RuntimeError`."""
+    if task.device == "cuda":
+        ort.preload_dlls()
     options = ort.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = threads
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    options.intra_op_num_threads = task.threads
+    provider = PROVIDERS[task.device]
+    made = ort.InferenceSession(model, options, providers=[provider])
+    if made.get_providers()[0] != provider:
+        raise RuntimeError(f"ONNX Runtime has no {provider} here")
+    return made
 
 
 def enter(task: Task) -> Run:
-    running, x = session(str(task.model), task.threads), task.input
+    running, x = session(str(task.model), task), task.input
 
     def run() -> np.ndarray:
         return running.run(None, {"image": x})[0]

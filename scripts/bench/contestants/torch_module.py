@@ -14,11 +14,11 @@ Reshape = Callable[[torch.Tensor], torch.Tensor]
 
 def module(task: Task) -> torch.nn.Module:
     torch.set_num_threads(task.threads)
-    return build(task.network)
+    return build(task.network).to(task.device)
 
 
 def image(task: Task) -> torch.Tensor:
-    return torch.from_numpy(task.input)
+    return torch.from_numpy(task.input).to(task.device)
 
 
 def reshape(place: Place, shape: torch.Size) -> Reshape | None:

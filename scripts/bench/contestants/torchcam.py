@@ -32,6 +32,6 @@ def enter(task: Task) -> Run:
                 else extractor([one] * task.batch)
                 for one in task.classes
             ]
-        return maps[0][0][0].numpy()
+        return maps[0][0][0].cpu().numpy()
 
     return run

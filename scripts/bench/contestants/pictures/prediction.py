@@ -13,7 +13,7 @@ from onnxcam.streaming import workers
 
 def enter(task: Task) -> Run:
     explainer = onnxcam.Explainer(task.model, preprocess="imagenet")
-    running = session(str(task.model), task.threads)
+    running = session(str(task.model), task)
 
     def read(path: str) -> np.ndarray:
         return explainer._assembly.prepared(path).x

@@ -23,7 +23,9 @@ MEAN, STD = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 def enter(task: Task) -> Run:
     network = module(task)
     side = task.input.shape[-1]
-    shape = output_of(network, task.place.module, torch.from_numpy(task.input[:1])).shape
+    shape = output_of(
+        network, task.place.module, torch.from_numpy(task.input[:1]).to(task.device)
+    ).shape
     cam = GradCAM(
         network,
         [network.get_submodule(task.place.module)],
@@ -45,6 +47,7 @@ def enter(task: Task) -> Run:
                 group = task.pictures[first : first + task.batch]
                 pictures = [cv2.cvtColor(cv2.imread(p), cv2.COLOR_BGR2RGB) for p in group]
                 x = torch.from_numpy(np.stack([tensor(picture) for picture in pictures]))
+                x = x.to(task.device)
                 targets = [ClassifierOutputTarget(task.classes[0])] * len(group)
                 maps = cam(input_tensor=x, targets=targets)
                 if task.written:
