@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import torch
 
-from bench.contestants.torch_module import module, output_of, reshape
+from bench.contestants.torch_module import image, module, output_of, reshape
 from bench.task import Run, Task
 
 # isort: split
@@ -21,11 +21,9 @@ MEAN, STD = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 
 
 def enter(task: Task) -> Run:
-    network = module(task)
-    side = task.input.shape[-1]
-    shape = output_of(
-        network, task.place.module, torch.from_numpy(task.input[:1]).to(task.device)
-    ).shape
+    network, example = module(task), image(task)
+    side = example.shape[-1]
+    shape = output_of(network, task.place.module, example[:1]).shape
     cam = GradCAM(
         network,
         [network.get_submodule(task.place.module)],
