@@ -17,6 +17,7 @@ from bench.results import Key, key
 from bench.tables import TABLES, Row, Table
 
 Found = Mapping[str, Measured]
+Rows = Sequence[tuple[Row, Found]]
 Cell = Callable[[Measured, Found], str]
 
 HEAD = """# Benchmarks
@@ -37,11 +38,52 @@ def page(
     results: Mapping[Key, Found], environments: Environments, threads: int, device: str
 ) -> str:
     parts = [HEAD, _machine(threads, device), _versions(results, environments)]
-    for table in TABLES:
-        rows = [(row, results[key(table, row)]) for row in table.rows if key(table, row) in results]
-        if rows:
-            parts.append(_section(table, rows))
+    measured = [(table, _rows(table, results)) for table in TABLES]
+    sections = [(table, rows) for table, rows in measured if rows]
+    parts.append(_summary(sections))
+    parts += [_section(table, rows) for table, rows in sections]
     return "\n".join(parts)
+
+
+def _rows(table: Table, results: Mapping[Key, Found]) -> Rows:
+    return [(row, results[key(table, row)]) for row in table.rows if key(table, row) in results]
+
+
+def _summary(sections: Sequence[tuple[Table, Rows]]) -> str:
+    """Of every table the least and greatest median: ours in the first's, everyone's in ours."""
+    packages = dict.fromkeys(
+        CONTESTANTS[name].title for name in CONTESTANTS if name not in (*BASE, *OWN)
+    )
+    head = ["", "onnxcam, of the prediction", *packages]
+    lines = [_line(head), _line(["---"] * len(head))]
+    for table, rows in sections:
+        ours: list[float] = []
+        others: dict[str, list[float]] = {title: [] for title in packages}
+        for _, found in rows:
+            ours += _medians(_own(found), _base(found))
+            for name, measured in found.items():
+                if name not in (*BASE, *OWN):
+                    others[CONTESTANTS[name].title] += _medians(measured, _own(found))
+        cells = [table.title, _range(ours), *(_range(each, "x") for each in others.values())]
+        lines.append(_line(cells))
+    text = (
+        "The least and the greatest of each table's rows, by time: onnxcam in multiples of the "
+        "bare model or script, everyone else in multiples of onnxcam."
+    )
+    return "\n".join(["## In short", "", text, "", *lines, ""])
+
+
+def _medians(one: Measured | None, other: Measured | None) -> list[float]:
+    if one is None or other is None or not one.seconds or not other.seconds:
+        return []
+    return [statistics.median(_ratios(one, other))]
+
+
+def _range(ratios: list[float], unit: str = "") -> str:
+    if not ratios:
+        return ""
+    ends = dict.fromkeys((_short(min(ratios)), _short(max(ratios))))
+    return f"{' to '.join(ends)}{unit}"
 
 
 def _machine(threads: int, device: str) -> str:
@@ -64,7 +106,7 @@ def _versions(results: Mapping[Key, Found], environments: Environments) -> str:
     return f"Versions: {', '.join(told)}.\n"
 
 
-def _section(table: Table, rows: Sequence[tuple[Row, Found]]) -> str:
+def _section(table: Table, rows: Rows) -> str:
     names = [name for name in CONTESTANTS if any(name in row.names for row, _ in rows)]
     compared = any(m.difference is not None for _, found in rows for m in found.values())
     batches = len({row.batch for row, _ in rows}) > 1 and table.name != "batch"

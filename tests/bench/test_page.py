@@ -33,9 +33,11 @@ def test_ratios_are_of_the_same_round(environments):
         "own": Measured([1.1, 2.2, 4.4]),
         "pytorch_grad_cam": Measured([5.0, 10.0, 20.0], difference=2e-6),
     }
-    (line,) = [line for line in shown(environments, "last", measured) if "ResNet-50" in line]
+    lines = shown(environments, "last", measured)
+    (line,) = [line for line in lines if "ResNet-50" in line]
     assert "| 2.00 s | **1.10 (1.10-1.10)** | 5.00 (5.00-5.00) |" in line
     assert line.endswith("| 2e-06 |")
+    assert "| Grad-CAM, last layer | 1.10 | 4.55x |" in lines[lines.index("## In short") + 6]
 
 
 def test_whoever_ran_once_is_set_against_the_median(environments):
@@ -62,7 +64,7 @@ def test_rates_are_pictures_a_second_and_ratios_of_time(environments):
 
 def test_only_what_was_measured_is_shown(environments):
     lines = shown(environments, "scorecam", {"own": Measured([1.0])})
-    assert [line for line in lines if line.startswith("## ")] == ["## Score-CAM"]
+    assert [line for line in lines if line.startswith("## ")] == ["## In short", "## Score-CAM"]
 
 
 def test_results_are_kept_line_by_line_and_the_last_counts(tmp_path):
