@@ -18,7 +18,6 @@ from onnxcam.explanation import Target as Named
 from onnxcam.frame import Frame
 from onnxcam.graph.network import Network
 from onnxcam.graph.picture import ImageInput
-from onnxcam.laboratory import ACTIVATIONS, Equipment
 from onnxcam.methods import Method
 from onnxcam.outputs import BOX, INDEX, PROBABILITY, RAW, SCORE
 from onnxcam.programs import Program
@@ -143,6 +142,8 @@ class Assembly:
         self, of: Prepared, program: Program, target: Target, k: int, explained: Named
     ) -> Evidence:
         """Run once more, with what the map was made from as outputs."""
+        from onnxcam.equipment import ACTIVATIONS, Equipment  # few maps are empty
+
         equipment = Equipment(self.network, program.layers, target, self.providers)
         gradient = None
         if "gradient" in self.method.needs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -64,7 +65,7 @@ class Replayed:
     """For CUDA graphs: a recorded run reads and writes at the places of the first one.
 
     So the inputs are copied to where those of the first run were, all of one shape, and the
-    outputs are always the same ones.
+    outputs are always the same ones. ONNX Runtime allows one run at a time; others wait.
     """
 
     session: Any
@@ -74,35 +75,40 @@ class Replayed:
     _inputs: dict[str, Any] = field(default_factory=dict)
     _binding: Any = None
     _outputs: tuple[str, ...] = ()
+    _turn: Lock = field(default_factory=Lock)
 
     def __call__(
         self, feeds: dict[str, np.ndarray], outputs: Sequence[str], options: Any
     ) -> list[np.ndarray]:
         values = {name: np.ascontiguousarray(value) for name, value in feeds.items()}
-        if self._binding is None:
-            self._bind(values)
-        else:
-            self._update(values)
-        self.session.run_with_iobinding(self._binding, options)
-        found = dict(zip(self._outputs, self._results(), strict=True))
-        # On the CPU an array would be a view of what the next run overwrites.
-        return [np.array(found[name].numpy()) for name in outputs]
+        with self._turn:
+            if self._binding is None:
+                self._record(values, options)
+            else:
+                self._update(values)
+                self.session.run_with_iobinding(self._binding, options)
+            found = dict(zip(self._outputs, self._results(), strict=True))
+            # On the CPU an array would be a view of what the next run overwrites.
+            return [np.array(found[name].numpy()) for name in outputs]
 
     def _results(self) -> list[Any]:
         """The outputs, where the session leaves them."""
         return list(self._binding.get_outputs())
 
-    def _bind(self, values: dict[str, np.ndarray]) -> None:
+    def _record(self, values: dict[str, np.ndarray], options: Any) -> None:
         binding = self.session.io_binding()
         place = (self.device, self.device_id)
-        for name, value in values.items():
-            held = self.runtime.OrtValue.ortvalue_from_numpy(value, *place)
-            binding.bind_ortvalue_input(name, held)
-            self._inputs[name] = held
-        self._outputs = tuple(output.name for output in self.session.get_outputs())
-        for name in self._outputs:
+        held = {
+            name: self.runtime.OrtValue.ortvalue_from_numpy(value, *place)
+            for name, value in values.items()
+        }
+        for name, value in held.items():
+            binding.bind_ortvalue_input(name, value)
+        outputs = tuple(output.name for output in self.session.get_outputs())
+        for name in outputs:
             binding.bind_output(name, *place)
-        self._binding = binding
+        self.session.run_with_iobinding(binding, options)
+        self._binding, self._inputs, self._outputs = binding, held, outputs
 
     def _update(self, values: dict[str, np.ndarray]) -> None:
         taken = {name: tuple(held.shape()) for name, held in self._inputs.items()}

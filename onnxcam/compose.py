@@ -10,6 +10,7 @@ import onnx_graphsurgeon as gs
 
 from onnxcam.autodiff import is_straight_through
 from onnxcam.graph.emitter import Emitter
+from onnxcam.graph.folding import folded
 from onnxcam.graph.layers import LayerSpec, TargetLayer
 from onnxcam.graph.merge import addition, merge
 from onnxcam.graph.network import Network
@@ -41,13 +42,16 @@ class Addition:
     def settled_model(
         self, outputs: dict[str, gs.Tensor], metadata: dict[str, str] | None = None
     ) -> onnx.ModelProto:
-        """The same without inputs of its own: what is chosen is the choices' default."""
-        return merge(self.emitter, outputs, [], self._inputs()[1], metadata)
+        """The same without inputs of its own: what is chosen is the choices' default, and what
+        follows from that is computed; of the nodes emitted only the others are left."""
+        choices = [(choice.variable, choice.default) for choice in self.explained.choices]
+        outputs = folded(self.emitter, choices, outputs)
+        return merge(self.emitter, outputs, [], {}, metadata)
 
     def serialized(self, outputs: dict[str, gs.Tensor]) -> bytes:
         """The same as bytes, without a copy: concatenated protobuf messages are merged ones."""
         added = addition(self.emitter, outputs, *self._inputs())
-        return self.emitter.network.serialized + added.SerializeToString()
+        return self.emitter.network.followed_by(added.SerializeToString())
 
     def _inputs(self) -> tuple[list[gs.Variable], dict[str, np.ndarray]]:
         choices = self.explained.choices
@@ -91,5 +95,5 @@ def compose(
     explained = target.emit(e)
     scene = Scene(e, explained, layers)
     raw = over_layers(method, scene, fuse, smooth)
-    rounded = is_straight_through(network, [one.name for one in layers], explained.seeds)
+    rounded = is_straight_through(e, [one.name for one in layers], explained.seeds)
     return Composition(e, explained, scene, raw, rounded and "gradient" in method.needs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Hashable, Iterable, Iterator, Sequence
 from contextlib import closing
-from functools import cached_property
 from itertools import repeat
 from threading import Lock
 from typing import Any
@@ -22,21 +21,19 @@ from onnxcam.graph.load import ModelSource
 from onnxcam.graph.network import Network
 from onnxcam.graph.picture import ImageInput
 from onnxcam.graph.stated_grid import placed
-from onnxcam.laboratory import Equipment
+from onnxcam.inquiry import Inquiry
 from onnxcam.methods import Method, find_method
 from onnxcam.methods.aggregate import require_fusion
 from onnxcam.methods.smoothing import AUGMENT, require_smoothing
-from onnxcam.outputs import INDEX, PROBABILITY, RAW, SCORE
+from onnxcam.outputs import INDEX, RAW
 from onnxcam.overlay import Look, View
-from onnxcam.programs import Order, Program, program_for, with_probability
+from onnxcam.programs import Order, Program, program_for
 from onnxcam.providers import Providers
 from onnxcam.recipes import DEFAULT, find_recipe
-from onnxcam.runtime import Arrays, Runner, require_outputs
+from onnxcam.runtime import Arrays, require_outputs
 from onnxcam.sources import SPECS, SourceSpec
 from onnxcam.streaming import Outcome, Stream
-from onnxcam.targets import Case, Classes, Target, Wanted, joined, require_class
-from onnxcam.targets.offer import require_head
-from onnxcam.targets.spec import Reader
+from onnxcam.targets import Case, Target, Wanted, joined
 from onnxcam.targets.usual import usual_target
 from onnxcam.understanding import understand
 
@@ -95,7 +92,7 @@ class Explainer:
         require_fusion(fuse)
         require_smoothing(self.method, smooth)
         self._programs: dict[Hashable, Program] = {}
-        self._meters: dict[Hashable, Equipment] = {}
+        self._inquiry = Inquiry(self._assembly)
         self._making = Lock()
         self._stream = Stream(self._assembly, self._settled, self._program)
 
@@ -117,7 +114,7 @@ class Explainer:
     @property
     def provider(self) -> str:
         """The execution provider in use."""
-        return next(iter(self._programs.values()), self._plain).provider
+        return next(iter(self._programs.values()), self._inquiry.plain).provider
 
     def explain(
         self,
@@ -251,40 +248,13 @@ class Explainer:
 
         Raises `TargetError`.
         """
-        if isinstance(target, str):
-            return Reader(self.network, self.card.index, self.score).read(target)
-        if isinstance(target, int | np.integer):
-            require_class(require_head(self.network), int(target))
-            return Classes((int(target),), self.score)
-        return target
+        from onnxcam.targets.spec import Reader  # all kinds of targets, which few calls name
+
+        return Reader(self.network, self.card.index, self.score).wanted(target)
 
     def case(self, feeds: Arrays | None = None, frame: Frame | None = None) -> Case:
         """What targets may ask about the model, and about pictures that are fed to it."""
-
-        def answer(image: SourceSpec | None = None) -> Arrays:
-            fed = feeds if image is None else self._fed(image)
-            if fed is None:
-                raise TargetError("this target depends on the picture, and there is none yet")
-            return self._plain.run(fed)
-
-        def measure(target: Target) -> tuple[np.ndarray, ...]:
-            if feeds is None:
-                raise TargetError("this target depends on the picture, and there is none yet")
-            if target.structure not in self._meters:
-                meter = Equipment(self.network, (), target, self._providers)
-                self._meters[target.structure] = meter
-            found = with_probability(self._meters[target.structure].answer(feeds, target))
-            return found[INDEX], found[SCORE], found[PROBABILITY]
-
-        return Case(self.network, answer, self.card.index, measure, frame)
-
-    @cached_property
-    def _plain(self) -> Runner:
-        """The model as it is."""
-        return Runner(self.network.serialized, self._providers, self.network.folder)
-
-    def _fed(self, image: SourceSpec) -> Arrays:
-        return self._assembly.fed(self._assembly.prepared(image).x)
+        return self._inquiry.case(feeds, frame)
 
 
 def _paired(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import io
 import os
 from base64 import b64encode
@@ -144,6 +143,8 @@ class Explanation:
         return png(self.overlay())
 
     def _repr_html_(self) -> str:
+        import html  # only notebooks need its long table of entities
+
         rows = [
             ("target", str(self.target)),
             ("method", self.method),

@@ -14,21 +14,30 @@ from onnxcam.explanation import Explanation, npy, side_by_side
 from onnxcam.images import write_bytes, write_image
 
 KINDS = ("overlay", "heatmap", "raw")
-"""The picture (.png), the heatmap in [0, 1] (.npy; of a volume with an affine .nii.gz) and the raw
-map (.raw.npy)."""
+"""The picture (one of `FORMATS`), the heatmap in [0, 1] (.npy; of a volume with an affine .nii.gz)
+and the raw map (.raw.npy)."""
+
+FORMATS = ("png", "jpg", "webp")
+"""What pictures are written as: the first as it is, the others at quality 90 of 100."""
 
 GRID = "grid"
 
 
 class Saver:
-    """Writes explanations into one folder, never two of a run under one name."""
+    """Writes explanations into one folder, never two of a run under one name.
 
-    def __init__(self, folder: Path, kinds: Sequence[str]) -> None:
+    `kinds` are some of `KINDS`, `picture` is one of `FORMATS`. Raises `OnnxCamError` for others.
+    """
+
+    def __init__(self, folder: Path, kinds: Sequence[str], picture: str = FORMATS[0]) -> None:
         for kind in kinds:
             if kind not in KINDS:
                 raise OnnxCamError(f"cannot save '{kind}'{nearest(kind, KINDS)}")
+        if picture not in FORMATS:
+            raise OnnxCamError(f"no format '{picture}' of overlays; there are {', '.join(FORMATS)}")
         self._folder = folder
         self._kinds = kinds
+        self._picture = picture
         self._taken: dict[str, str] = {}
 
     def save(self, explanation: Explanation) -> dict[str, Any]:
@@ -46,7 +55,7 @@ class Saver:
     def named_grid(self, explanations: Sequence[Explanation]) -> Callable[[], list[dict[str, Any]]]:
         """The same of `save_grid`."""
         image = explanations[0].image or "picture"
-        path = self._folder / f"{self._free(_stem_of(image), '-', image)}.{GRID}.png"
+        path = self._folder / f"{self._free(_stem_of(image), '-', image)}.{GRID}.{self._picture}"
         stems = [self._stem(one) for one in explanations]
         return partial(self._saved_grid, explanations, path, stems)
 
@@ -68,7 +77,7 @@ class Saver:
     def _write(self, explanation: Explanation, stem: str, kind: str) -> tuple[str, str]:
         """The kind, and where it is now."""
         if kind == "overlay":
-            return kind, str(explanation.save(self._folder / f"{stem}.png"))
+            return kind, str(explanation.save(self._folder / f"{stem}.{self._picture}"))
         if kind == "heatmap" and explanation.affine is not None:
             return kind, str(explanation.save(self._folder / f"{stem}.nii.gz"))
         path = self._folder / f"{stem}{'.raw' if kind == 'raw' else ''}.npy"

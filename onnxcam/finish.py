@@ -52,7 +52,8 @@ class Finish:
         if not np.isfinite(values).all() or values.min() == values.max():
             return np.zeros_like(raw, dtype=np.float32)
         low, high = NORMALIZATIONS[self.normalization](values)
-        usual = float(np.quantile(values, 1 - outliers))
+        # Without outliers the quantile is the maximum; it would cost the import of numpy.ma.
+        usual = float(np.quantile(values, 1 - outliers) if outliers else values.max())
         if usual > low:
             high = min(high, usual)
         return _scaled(values, (low, high))
@@ -70,7 +71,7 @@ class Finish:
         """
         unit = self.unit(raw, outliers)
         levels = self._levels(Frame.whole(frame.input).back(unit, self.interpolation))
-        return _scaled(frame.back(unit, self.interpolation), levels)
+        return _scaled(frame.back(unit, self.interpolation, unseen=levels[0]), levels)
 
     def _levels(self, heat: np.ndarray) -> Levels:
         low, high = float(heat.min()), float(heat.max())
@@ -78,8 +79,12 @@ class Finish:
 
 
 def _scaled(values: np.ndarray, levels: Levels) -> np.ndarray:
+    """float32 in [0, 1]; the values are overwritten, for heat may be as large as photographs."""
     low, high = levels
-    return np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
+    if levels != (0.0, 1.0):
+        values -= low
+        values /= high - low
+    return np.clip(values, 0, 1, out=values).astype(np.float32, copy=False)
 
 
 NORMALIZATIONS: dict[str, Callable[[np.ndarray], Levels]] = {

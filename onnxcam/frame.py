@@ -72,22 +72,22 @@ class Frame:
         whole[np.ix_(*inside)] = turned[np.ix_(*places)]
         return whole
 
-    def back(self, heat: np.ndarray, kernel: str = "linear") -> np.ndarray:
+    def back(self, heat: np.ndarray, kernel: str = "linear", unseen: float = 0.0) -> np.ndarray:
         """A map of the whole input, at any resolution, on the source's pixels, float32.
 
         `kernel` is one of `interpolation.KERNELS`. What the model did not see (outside a centre
-        crop) is 0.
+        crop) is `unseen`.
         """
-        weights = []
+        weights, hidden = [], []
         for axis, (length, size) in enumerate(zip(heat.shape, self.input, strict=True)):
             middles = np.arange(self.source[self.axes[axis]]) + 0.5
             places = _carried(middles, self.seen[axis], self.filled[axis])
             start, stop = self.seen[axis]  # a pixel that is seen in part counts
-            outside = (middles + 0.5 <= start + _HAIR) | (middles - 0.5 >= stop - _HAIR)
-            along = weights_at(places * length / size - 0.5, length, kernel)
-            along[:, outside] = 0
-            weights.append(along)
+            hidden.append((middles + 0.5 <= start + _HAIR) | (middles - 0.5 >= stop - _HAIR))
+            weights.append(weights_at(places * length / size - 0.5, length, kernel))
         found = interpolated(np.asarray(heat, np.float32), weights)
+        for axis, outside in enumerate(hidden):
+            np.moveaxis(found, axis, 0)[outside] = unseen
         return np.ascontiguousarray(np.transpose(found, np.argsort(self.axes)))
 
     # Points are x first, axes rows first: the one is the other backwards.

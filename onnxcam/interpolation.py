@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -72,36 +73,39 @@ def interpolated(values: np.ndarray, weights: Sequence[np.ndarray]) -> np.ndarra
 
     The element type of floats stays.
     """
-    for axis, one in zip(range(-len(weights), 0), weights, strict=True):
+    # The last axis first: what grows is then written row by row.
+    for axis, one in zip(range(-1, -len(weights) - 1, -1), reversed(weights), strict=True):
         values = _along(values, one, axis)
     return np.ascontiguousarray(values)
 
 
-_FEW = 4
-"""Samples that a new one is made of, up to which they are added up one by one."""
+_BLOCK, _LEAST = 1 << 13, 16
+"""New values made at once, and new samples at least: few enough to stay in the cache, and for BLAS
+to keep to one thread. Its others would wait for cores that run models, read and write meanwhile."""
 
 
 def _along(values: np.ndarray, weights: np.ndarray, axis: int) -> np.ndarray:
-    """The values by the weights (old, new) of one axis.
+    """The values by the weights (old, new) of one axis, -1 being the last.
 
-    A new sample is made of two old ones, or four, of hundreds: a product of matrices would be
-    spent on zeros.
+    A new sample is made of two old ones, or four, of hundreds: a product with the whole matrix
+    would be spent on zeros, so it is done block by block along its band.
     """
-    old, new = weights.shape
-    used = weights != 0
-    first = used.argmax(axis=0)
-    last = np.where(used.any(axis=0), old - 1 - used[::-1].argmax(axis=0), -1)
-    span = int((last - first).max(initial=-1)) + 1
-    if span > _FEW or old <= _FEW:
-        return np.asarray(np.moveaxis(np.moveaxis(values, axis, -1) @ weights, -1, axis))
-    shape = [1] * values.ndim
-    shape[axis] = new
-    total = np.zeros((), values.dtype)
-    for tap in range(max(span, 1)):
-        at = np.minimum(first + tap, old - 1)
-        weight = np.where(first + tap <= last, weights[at, np.arange(new)], 0)
-        total = total + np.take(values, at, axis) * weight.astype(weights.dtype).reshape(shape)
-    return np.asarray(total)
+    place = values.ndim + axis
+    before, old, after = values.shape[:place], values.shape[place], values.shape[place + 1 :]
+    table = values.reshape(math.prod(before), old, math.prod(after))
+    new = weights.shape[1]
+    made = np.empty((len(table), new, table.shape[-1]), np.result_type(values, weights))
+    step = max(_LEAST, _BLOCK // max(1, len(table) if axis == -1 else table.shape[-1]))
+    for start in range(0, new, step):
+        block = weights[:, start : start + step]
+        used = np.flatnonzero(block.any(axis=1))
+        band = slice(used[0], used[-1] + 1) if used.size else slice(0)
+        part = made[:, start : start + step]
+        if axis == -1:  # one product of matrices, not one with a column each
+            np.matmul(table[:, band, 0], block[band], out=part[..., 0])
+        else:
+            np.matmul(block[band].T, table[:, band], out=part)
+    return made.reshape(*before, new, *after)
 
 
 def enlarged(values: np.ndarray, size: Sequence[int]) -> np.ndarray:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -13,7 +14,6 @@ from onnxcam.augmentation import FACTORS, changed, in_picture, picture_size, req
 from onnxcam.compose import Composition, compose
 from onnxcam.graph.layers import LayerSpec, TargetLayer
 from onnxcam.graph.network import Network
-from onnxcam.laboratory import Equipment, Laboratory, held
 from onnxcam.methods import Baked, Method, Searched
 from onnxcam.methods.maps import fused
 from onnxcam.methods.smoothing import AUGMENT
@@ -21,6 +21,9 @@ from onnxcam.outputs import INDEX, PROBABILITY, RAW, SCORE, fetched, known_of
 from onnxcam.providers import Providers
 from onnxcam.runtime import Arrays, Runner
 from onnxcam.targets import Several, Target
+
+if TYPE_CHECKING:
+    from onnxcam.equipment import Equipment
 
 
 class Program(Protocol):
@@ -33,7 +36,8 @@ class Program(Protocol):
     def provider(self) -> str: ...
 
     @property
-    def straight_through(self) -> bool: ...
+    def straight_through(self) -> bool:
+        """Whether the method takes gradients that pass rounding as if it were the identity."""
 
     def run(self, feeds: Arrays, target: Target, own: Collection[str] | None = None) -> Arrays:
         """`RAW` (N, K, *size), `INDEX`, `SCORE` and `PROBABILITY` (N, K; NaN where the target
@@ -59,6 +63,8 @@ def program_for(order: Order) -> Program:
     program = _unsmoothed(order)
     if order.smooth != AUGMENT:
         return program
+    from onnxcam.equipment import Equipment  # as below
+
     plain = Equipment(order.network, (), order.target, order.providers)
     return AugmentedProgram(program, plain)
 
@@ -69,6 +75,8 @@ def _unsmoothed(order: Order) -> Program:
         made = compose(network, method, order.layer, target, order.fuse, order.smooth)
         return BakedProgram(made, _loaded(made, order))
     assert isinstance(method, Searched)
+    from onnxcam.equipment import Equipment  # a method in closed form needs nothing of it
+
     layers = method.layers(network, order.layer)
     apart = len(layers) > 1 and not method.joins_layers
     parts = [(layer,) for layer in layers] if apart else [layers]
@@ -122,9 +130,10 @@ class SearchedProgram:
     def provider(self) -> str:
         return self.equipments[0].provider
 
-    @property
+    @cached_property
     def straight_through(self) -> bool:
-        return False
+        takes = "gradient" in self.method.needs
+        return takes and any(one.is_straight_through for one in self.equipments)
 
     def run(self, feeds: Arrays, target: Target, own: Collection[str] | None = None) -> Arrays:
         found = [self._at(one, feeds, target, own) for one in self.equipments]
@@ -135,6 +144,8 @@ class SearchedProgram:
         self, equipment: Equipment, feeds: Arrays, target: Target, own: Collection[str] | None
     ) -> Arrays:
         """The answer with the maps of one layer."""
+        from onnxcam.laboratory import Laboratory  # as above
+
         answer = with_probability(equipment.answer(feeds, target, own))
         count = len(answer[INDEX])
         raws = [
@@ -171,6 +182,8 @@ class AugmentedProgram:
 
     def run(self, feeds: Arrays, target: Target, own: Collection[str] | None = None) -> Arrays:
         """Raises `TargetError` for a target that has a place in the picture."""
+        from onnxcam.laboratory import held  # as above
+
         require_placeless(target)
         image = self.plain.image
         seen = self.plain.answer(feeds, target, ())

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import onnx
 
+from onnxcam.assembly import Assembly
 from onnxcam.cards import Card, LabelSpec, PreprocessSpec, find_card
 from onnxcam.compose import compose
 from onnxcam.errors import MethodError, ModelError, OnnxCamError, TargetError, nearest
-from onnxcam.explainer import Explainer
 from onnxcam.graph.external import completed
 from onnxcam.graph.layers import LayerSpec
 from onnxcam.graph.load import ModelSource
@@ -22,6 +22,7 @@ from onnxcam.graph.network import Network
 from onnxcam.graph.picture import find_image_input
 from onnxcam.graph.rewritten import MADE_HERE
 from onnxcam.graph.stated_grid import placed
+from onnxcam.inquiry import Inquiry
 from onnxcam.methods import Baked, Method, find_method
 from onnxcam.methods.smoothing import AUGMENT, EIGEN
 from onnxcam.outputs import BOX, INDEX
@@ -29,7 +30,9 @@ from onnxcam.overlay import Look
 from onnxcam.presenting import presented
 from onnxcam.profiles import find_profile
 from onnxcam.runtime import Arrays
+from onnxcam.sources import SourceSpec
 from onnxcam.targets import CLASS_INPUT, Case, Classes, Target, Wanted
+from onnxcam.targets.spec import Reader
 from onnxcam.targets.usual import usual_target
 from onnxcam.understanding import with_fitting_labels
 from onnxcam.version import __version__
@@ -105,11 +108,12 @@ def rewrite(
         )
     network = Network(model)
     card = _card(model, network, preprocess, labels)
+    case = _case(network, card, chosen)
     if target is None:
-        settled = usual_target(network, top, score).settled(_without_picture(network))
+        wanted = usual_target(network, top, score)
     else:
-        explainer = Explainer(model, preprocess=preprocess, labels=labels, score=score)
-        settled = explainer.wanted(target).settled(explainer.case())
+        wanted = Reader(network, case.index_of, score).wanted(target)
+    settled = wanted.settled(case)
     made = compose(network, chosen, placed(layer, grid), settled, fuse, smooth)
     boxes = {} if made.explained.box is None else {BOX: made.explained.box}
     how = look or Look()
@@ -171,9 +175,13 @@ def _of_the_model(network: Network, card: Card | None) -> dict[str, str]:
     return {key: value for key, value in known.items() if key not in inside}
 
 
-def _without_picture(network: Network) -> Case:
-    def answer(image: object = None) -> Arrays:
-        raise TargetError("this target depends on the picture, and there is none yet")
+def _case(network: Network, card: Card | None, method: Method) -> Case:
+    """What a target may ask where no picture is explained yet."""
+    if card is not None:
+        return Inquiry(Assembly(network, find_image_input(network), card, method, {}, None)).case()
+
+    def answer(image: SourceSpec | None = None) -> Arrays:
+        raise TargetError("this target depends on the picture, and the model takes none")
 
     return Case(network, answer)
 

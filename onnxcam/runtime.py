@@ -39,6 +39,10 @@ def import_runtime() -> Any:
 FOLDER = "session.model_external_initializers_file_folder_path"
 """Where a model that comes as bytes has its external data."""
 
+SPIN, SPIN_MICROSECONDS = "session.intra_op.spin_duration_us", "100"
+"""How long a thread without work waits for more before it sleeps. Long enough to stay awake from
+one node to the next; by itself ONNX Runtime lets it spin into the next run."""
+
 
 class Runner:
     """One session: feeds by name in, outputs by name out.
@@ -62,6 +66,8 @@ class Runner:
         tried = plan(runtime, providers)
         options = runtime.SessionOptions()
         options.log_severity_level = 3
+        # Pictures are read and written on the cores where the session's idle threads spin.
+        options.add_session_config_entry(SPIN, SPIN_MICROSECONDS)
         if profile is not None:
             options.enable_profiling = True
             options.profile_file_prefix = profile
@@ -71,6 +77,10 @@ class Runner:
             data = model if isinstance(model, bytes) else model.SerializeToString()
             if folder is not None:
                 options.add_session_config_entry(FOLDER, str(folder))
+            if any(one.name == TENSORRT for one in tried.providers):
+                from onnxcam.engine_cache import with_engine_cache  # what it imports, few need
+
+                tried = with_engine_cache(tried, data, folder)
             self._session = _started(runtime, data, options, tried)
         except ExecutionError:
             raise
@@ -152,13 +162,15 @@ def _started(runtime: Any, data: bytes, options: Any, tried: Plan) -> Any:
 def _session(runtime: Any, data: bytes, options: Any, providers: Sequence[Provider]) -> Any:
     if any(one.name in (CUDA, TENSORRT) for one in providers):
         _load_libraries()
-    return runtime.InferenceSession(
+    session = runtime.InferenceSession(
         data,
         options,
         providers=[one.name for one in providers],
         provider_options=[dict(one.options) for one in providers],
         enable_fallback=0,  # ONNX Runtime's own prints, and changes sessions in use
     )
+    session._model_bytes = None  # weights held once more, to fall back with
+    return session
 
 
 @cache

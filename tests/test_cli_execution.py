@@ -73,15 +73,41 @@ def test_a_fallback_is_a_line_on_stderr(
     assert entry["provider"] == CPU
 
 
+def test_a_check_says_where_it_ran(cli: Cli, model_file: Path) -> None:
+    words = ("--provider", "tensorrt", "--provider", "cpu", "--json")
+    result = cli("check", model_file, *words)
+    assert result.exit_code == 0
+    assert "warning: tensorrt could not be started; running on cpu\n" in result.stderr
+    assert json.loads(result.stdout)["provider"] == CPU
+
+
+def test_a_check_has_the_options_of_its_provider(
+    cli: Cli, model_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+    session = onnxruntime.InferenceSession
+
+    def started(*arguments: Any, **words: Any) -> Any:
+        given.append(words["provider_options"])
+        return session(*arguments, **words)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", started)
+    words = ("--provider", "cpu", "--provider-option", "use_arena=0")
+    assert cli("check", model_file, *words).exit_code == 0
+    assert len(given) > 1
+    assert all(options == [{"use_arena": "0"}] for options in given)
+
+
 def test_a_provider_by_name_that_does_not_start_is_an_error(
     cli: Cli, model_file: Path, picture_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", CPU]
     )
-    result = cli("explain", model_file, picture_file, "--provider", "cuda")
-    assert result.exit_code == 1
-    assert "error: CUDAExecutionProvider could not be started" in result.stderr
+    for command in (("explain", model_file, picture_file), ("check", model_file)):
+        result = cli(*command, "--provider", "cuda")
+        assert result.exit_code == 1
+        assert "error: CUDAExecutionProvider could not be started" in result.stderr
 
 
 @pytest.mark.parametrize("batch", [(), ("--batch", "1"), ("--batch", "4")], ids=str)

@@ -58,6 +58,15 @@ def test_a_grid_holds_all_maps_of_a_picture(
     assert grid.shape[1] > 2 * read_image(picture_file).shape[1]
 
 
+def test_overlays_of_another_format(
+    cli: Cli, model_file: Path, picture_file: Path, tmp_path: Path
+) -> None:
+    (exact,) = run(cli, model_file, picture_file, tmp_path / "out")
+    (entry,) = run(cli, model_file, picture_file, tmp_path / "out", "--format", "jpg")
+    assert Path(entry["overlay"]) == Path(exact["overlay"]).with_suffix(".jpg")
+    assert read_image(entry["overlay"]).shape == read_image(exact["overlay"]).shape
+
+
 def test_parameters_go_to_the_methods_that_have_them(
     cli: Cli, model_file: Path, picture_file: Path, tmp_path: Path
 ) -> None:
@@ -98,6 +107,7 @@ def test_recipes_are_listed(cli: Cli) -> None:
         (["--recipe", "keras"], "'keras-vgg16'"),
         (["--axis", "3"], "axis 3"),
         (["--enlarge", "0"], "enlarge 0"),
+        (["--format", "gif"], "png, jpg, webp"),
     ],
 )
 def test_wrong_options_are_refused_before_the_work(

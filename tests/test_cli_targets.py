@@ -16,7 +16,7 @@ from graphs import photo, pictures, write_picture
 from targets.networks import classifier, heatmaps, regression, segmentation, two_heads
 
 import onnxcam
-from onnxcam.explainer import Runner
+from onnxcam.runtime import Runner
 
 Cli = Callable[..., Result]
 Save = Callable[..., Path]

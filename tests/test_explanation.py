@@ -23,7 +23,7 @@ from onnxcam import (
     side_by_side,
 )
 from onnxcam.errors import ImageError, OnnxCamError
-from onnxcam.files import Saver
+from onnxcam.files import FORMATS, Saver
 from onnxcam.finish import Finish
 from onnxcam.images import read_image
 from onnxcam.volumes import read_volume
@@ -229,6 +229,19 @@ def test_what_is_saved_is_named_after_picture_class_and_method(tmp_path: Path) -
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("picture", FORMATS)
+def test_overlays_are_written_as_asked(picture: str, tmp_path: Path) -> None:
+    saver = Saver(tmp_path, ["overlay", "raw"], picture)
+    entry = saver.save(explanation(image="cat.jpg"))
+    assert entry["overlay"] == str(tmp_path / f"cat.285.gradcam.{picture}")
+    assert entry["raw"] == str(tmp_path / "cat.285.gradcam.raw.npy")
+    (one, other) = saver.save_grid([explanation(image="cat.jpg")] * 2)
+    assert one["overlay"] == other["overlay"] == str(tmp_path / f"cat.grid.{picture}")
+    starts = {"png": b"\x89PNG", "jpg": b"\xff\xd8", "webp": b"RIFF"}
+    for path in (entry["overlay"], one["overlay"]):
+        assert Path(path).read_bytes().startswith(starts[picture])
+
+
 def test_names_do_not_meet(tmp_path: Path) -> None:
     saver = Saver(tmp_path, ["raw"])
     images = ["a/cat.png", "b/cat.png", "a/cat-2.png", "c/cat.png", "a/cat.jpg", "x.y/c.at.png"]
@@ -244,6 +257,8 @@ def test_names_do_not_meet(tmp_path: Path) -> None:
 def test_a_saver_refuses_before_the_work(tmp_path: Path) -> None:
     with pytest.raises(OnnxCamError, match="'overlay'"):
         Saver(tmp_path, ["raw", "overlays"])
+    with pytest.raises(OnnxCamError, match="png, jpg, webp"):
+        Saver(tmp_path, ["overlay"], "gif")
 
 
 @pytest.mark.parametrize("kind", ["overlay", "heatmap", "raw"])

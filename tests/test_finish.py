@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as arrays
 from onnxcam.errors import OnnxCamError
 from onnxcam.finish import NORMALIZATIONS, Finish
 from onnxcam.frame import Frame
+from onnxcam.interpolation import KERNELS
 
 RAW = np.array([[-2.0, 1.0], [2.0, 5.0]], np.float32)
 
@@ -100,6 +101,18 @@ def test_on_a_picture_of_the_inputs_size_it_is_the_heatmap() -> None:
     raw = np.random.default_rng(1).random((3, 4)).astype(np.float32)
     frame = Frame.whole((12, 16))
     np.testing.assert_array_equal(Finish().on_source(raw, frame), Finish().heatmap(raw, frame))
+
+
+@pytest.mark.parametrize("interpolation", KERNELS)
+def test_what_the_model_did_not_see_is_cold(interpolation: str) -> None:
+    """Cubic interpolation goes below 0 beside a peak; what was not seen stays below that."""
+    raw = np.zeros((7, 7), np.float32)
+    raw[3, 3] = 1
+    frame = Frame((28, 56), (28, 28), ((0.0, 28.0), (14.0, 42.0)), ((0.0, 28.0),) * 2, (0, 1))
+    heat = Finish(interpolation=interpolation).on_source(raw, frame)
+    assert heat[:, 14:42].max() == 1
+    assert not heat[:, :14].any()
+    assert not heat[:, 42:].any()
 
 
 @pytest.mark.parametrize(

@@ -225,6 +225,47 @@ def test_png_holds_the_picture() -> None:
     np.testing.assert_array_equal(decoded[..., ::-1], photo())
 
 
+def smooth(side: int) -> np.ndarray:
+    """Something like a photograph: no two pixels beside each other are the same."""
+    coarse = photo(8, 8)
+    return np.asarray(cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC))
+
+
+def test_png_of_a_drawing_holds_it_in_a_fraction_of_its_size() -> None:
+    """A line on white: runs of the same value are found, not only rare values made short."""
+    drawing = np.full((256, 256, 3), 255, np.uint8)
+    drawing[:, 100:103] = (200, 0, 0)
+    data = png(drawing)
+    np.testing.assert_array_equal(
+        cv2.imdecode(np.frombuffer(data, np.uint8), 1)[..., ::-1], drawing
+    )
+    assert len(data) < drawing.size / 50
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (200, 300)])
+def test_png_of_any_size_holds_the_picture(shape: tuple[int, int]) -> None:
+    picture = smooth(300)[: shape[0], : shape[1]]
+    found = cv2.imdecode(np.frombuffer(png(picture), np.uint8), cv2.IMREAD_COLOR)
+    np.testing.assert_array_equal(found[..., ::-1], picture)
+
+
+@pytest.mark.parametrize(("suffix", "share"), [(".jpg", 0.5), (".webp", 0.3)])
+def test_lossy_formats_are_small_and_close(suffix: str, share: float, tmp_path: Path) -> None:
+    picture = smooth(256)
+    write_image(tmp_path / f"a{suffix}", picture)
+    assert (tmp_path / f"a{suffix}").stat().st_size < share * len(png(picture))
+    difference = np.abs(read_image(tmp_path / f"a{suffix}").astype(int) - picture)
+    assert difference.mean() < 4
+
+
+def test_an_array_is_copied() -> None:
+    """Whoever writes the next picture of a camera into the same array leaves the last one be."""
+    array = photo()
+    picture = as_picture(array)
+    array[:] = 0
+    np.testing.assert_array_equal(picture, photo())
+
+
 @pytest.mark.parametrize("name", ["a.xyz", "a", "a.txt"])
 def test_an_unknown_ending_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="cannot write"):

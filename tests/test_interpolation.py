@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from onnxcam.interpolation import (
     KERNELS,
+    _along,
     area_weights,
     corner_weights,
     enlarged,
@@ -105,15 +106,15 @@ def test_weights_add_up_to_one_wherever_the_place(kernel: str) -> None:
     st.integers(-2, -1),
     st.integers(0, 10),
 )
-def test_few_samples_are_added_up_as_a_product_of_matrices_would(
+def test_blocks_along_the_band_are_the_product_of_the_matrices(
     old: int, new: int, kernel: str, axis: int, unseen: int
 ) -> None:
     weights = weights_at((np.arange(new) + 0.5) * old / max(new, 1) - 0.5, old, kernel)
     weights[:, :unseen] = 0
-    shape = (3, old) if axis == -1 else (old, 3)
+    beside = 600  # so that few new samples are a block
+    shape = (beside, old) if axis == -1 else (old, beside)
     values = np.random.default_rng(old).standard_normal(shape).astype(np.float32)
-    ones = [weights] if axis == -1 else [weights, np.eye(3, dtype=np.float32)]
-    product = values @ weights if axis == -1 else (values.T @ weights).T
-    found = interpolated(values, ones)
+    product = values @ weights if axis == -1 else weights.T @ values
+    found = interpolated(values, [weights]) if axis == -1 else _along(values, weights, axis)
     assert (found.shape, found.dtype) == (product.shape, np.float32)
     np.testing.assert_allclose(found, product, rtol=0, atol=1e-5)

@@ -10,12 +10,14 @@ import pytest
 from builders import annotated, classifier
 from click.testing import Result
 from graph.test_picture import spatial_net
-from graphs import photo
+from graphs import photo, write_picture
 
 import onnxcam
+from onnxcam import rewriting, understanding
 from onnxcam.errors import ModelError, OnnxCamError
 from onnxcam.finish import Finish
 from onnxcam.frame import Frame
+from onnxcam.graph import network
 from onnxcam.graph.rewritten import without_explanation
 from onnxcam.profiles import PROFILES
 from onnxcam.profiles.profile import EVERYWHERE
@@ -245,3 +247,30 @@ def test_the_command_line_has_them_all(cli, model_file: Path, tmp_path: Path) ->
     inside = {entry.key: entry.value for entry in onnx.load(out).metadata_props}
     assert inside["onnxcam.form"] == "heatmap"
     assert inside["onnxcam.choice"] == "fixed"
+
+
+@pytest.mark.parametrize("target", ["label 1", "similar"])
+def test_a_model_and_its_card_are_read_once(
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a target asks: labels, or the model's answer for a picture."""
+    path, picture = tmp_path / "model.onnx", write_picture(tmp_path / "other.png")
+    onnx.save(classifier(), path)
+    read: list[str] = []
+
+    def counted(home: object, name: str) -> None:
+        plain = getattr(home, name)
+
+        def call(*given: object, **options: object) -> object:
+            read.append(name)
+            return plain(*given, **options)
+
+        monkeypatch.setattr(home, name, call)
+
+    counted(rewriting, "find_card")
+    counted(understanding, "find_card")
+    counted(network, "load_with_file")
+    labels = [f"label {k}" for k in range(5)]
+    words = f"similar:{picture}" if target == "similar" else target
+    rewriting.rewrite(path, target=words, labels=labels, preprocess="0-1")
+    assert sorted(read) == ["find_card", "load_with_file"]

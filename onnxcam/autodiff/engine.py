@@ -1,4 +1,4 @@
-"""Differentiation of a network: the walk over all its nodes, with the table of rules filled."""
+"""Differentiation of a network: the walk over all its nodes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 
 import onnx_graphsurgeon as gs
 
-from onnxcam.autodiff import rules  # noqa: F401  (fills the table)
 from onnxcam.autodiff.cotangent import Cotangent, dense
 from onnxcam.autodiff.registry import Derivative, Key, derivative_of, replaced
 from onnxcam.autodiff.walk import find_path, pull_back
@@ -19,9 +18,13 @@ def path_between(network: Network, wrt: Iterable[str], of: Iterable[str]) -> lis
     return find_path(network.graph.nodes, wrt, of).nodes
 
 
-def is_straight_through(network: Network, wrt: Iterable[str], of: Iterable[str]) -> bool:
-    """Whether rounding lies between: then it counts as the identity (arXiv:1308.3432)."""
-    derivatives = (derivative_of(node) for node in path_between(network, wrt, of))
+def is_straight_through(e: Emitter, wrt: Iterable[str], of: Iterable[str]) -> bool:
+    """Whether rounding lies between: then it counts as the identity (arXiv:1308.3432).
+
+    As in `differentiate`, tensors may be emitted ones.
+    """
+    path = find_path([*e.network.graph.nodes, *e.nodes], wrt, of)
+    derivatives = (derivative_of(node) for node in path.nodes)
     return any(derivative is not None and derivative.quantizing for derivative in derivatives)
 
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
+from threading import RLock
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import onnx_graphsurgeon as gs
 
+from onnxcam.autodiff import rules
 from onnxcam.autodiff.cotangent import Cotangent, all_dense, unbroadcast
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.protos import STANDARD
@@ -91,6 +94,8 @@ class Rule:
 _DERIVATIVES: dict[Key, Derivative] = {}
 _ZERO: dict[Key, str] = {}
 _REFUSED: dict[Key, str] = {}
+_SEARCHING = RLock()
+"""Held while rules are imported: no thread may use one whose file is read only in part."""
 
 
 def _key(domain: str | None, op: str) -> Key:
@@ -154,9 +159,29 @@ def refuse(reason: str, *ops: str, domain: str = "") -> None:
     _REFUSED.update({_key(domain, op): reason for op in ops})
 
 
+def _known(node: gs.Node) -> Key:
+    """The node's key, once the files of rules are imported as far as the one that has it."""
+    key = _key(node.domain, node.op)
+    with _SEARCHING:
+        for name in rules.FILES:
+            if key in _DERIVATIVES or key in _ZERO or key in _REFUSED:
+                break
+            _import(name)
+    return key
+
+
+def _import(name: str) -> None:
+    import_module(f"{rules.__name__}.{name}")
+
+
+def _import_all() -> None:
+    for name in rules.FILES:
+        _import(name)
+
+
 def derivative_of(node: gs.Node) -> Derivative | None:
     """How cotangents pass a node, if they can."""
-    return _DERIVATIVES.get(_key(node.domain, node.op))
+    return _DERIVATIVES.get(_known(node))
 
 
 def replaced(instead: Mapping[Key, Derivative]) -> Table:
@@ -176,24 +201,27 @@ def replaced(instead: Mapping[Key, Derivative]) -> Table:
 
 def is_zero(node: gs.Node) -> bool:
     """Whether nothing flows back through a node."""
-    return _key(node.domain, node.op) in _ZERO
+    return _known(node) in _ZERO
 
 
 def refusal_of(node: gs.Node) -> str | None:
     """Why a node's operator has no derivative here, where that was decided."""
-    return _REFUSED.get(_key(node.domain, node.op))
+    return _REFUSED.get(_known(node))
 
 
 def operators() -> dict[Key, Derivative]:
     """Everything that has a derivative, by (domain, operator), sorted."""
+    _import_all()
     return dict(sorted(_DERIVATIVES.items()))
 
 
 def zero_operators() -> dict[Key, str]:
     """(domain, operator) of everything whose derivative is zero, with the reason, sorted."""
+    _import_all()
     return dict(sorted(_ZERO.items()))
 
 
 def refused_operators() -> dict[Key, str]:
     """(domain, operator) of everything that is refused, with the reason, sorted."""
+    _import_all()
     return dict(sorted(_REFUSED.items()))

@@ -7,7 +7,6 @@ from typing import Any
 
 import onnx
 
-from onnxcam.autodiff import rules  # noqa: F401  (fills the registry)
 from onnxcam.autodiff.registry import (
     OWN,
     Derivative,

@@ -17,11 +17,12 @@ from onnxcam.check.differences import DOUBLE, HALF, SINGLE, Direction, Precision
 from onnxcam.check.double import evaluator, is_quick
 from onnxcam.check.subject import Subject
 from onnxcam.check.tail import Tail, tail_of
-from onnxcam.errors import ModelError
+from onnxcam.errors import ExecutionError, ModelError
 from onnxcam.gradients import append_gradients
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.merge import merge
 from onnxcam.graph.network import is_float
+from onnxcam.providers import Providers
 from onnxcam.runtime import Runner
 from onnxcam.targets import CLASS_INPUT, Classes
 
@@ -39,6 +40,7 @@ Arrays = dict[str, np.ndarray]
 class Measured:
     """`precision` is that of the differences, `tolerance` what the comparison may show.
 
+    `provider` computed the gradient, by ONNX Runtime's name.
     `agreement` is the cosine between the gradient of a quantised model and that of the model it
     stands for, which the differences are taken of; None for any other model.
     """
@@ -47,15 +49,20 @@ class Measured:
     precision: str
     tolerance: float
     agreement: float | None
+    provider: str
 
 
-def measure(subject: Subject) -> Measured:
-    """Raises `UnsupportedOperatorError` where the model does not differentiate."""
+def measure(subject: Subject, providers: Providers = None) -> Measured:
+    """The gradient as the providers compute it, against differences.
+
+    Those are taken on them too, where float64 is not possible. Raises `UnsupportedOperatorError`
+    where the model does not differentiate.
+    """
     network, start = subject.network, subject.start
     tail = tail_of(network, start.name, subject.score.name)
     recorded = [start, subject.score, *tail.boundary]
-    plain = merge(Emitter(network), {_SEEN + t.name: t for t in recorded})
-    seen = _seen(plain, subject.feeds)
+    plain = Runner(merge(Emitter(network), {_SEEN + t.name: t for t in recorded}), providers)
+    seen = _seen(plain, subject)
     for tensor in (start, subject.score):
         if not seen[tensor.name].size:
             raise ModelError(f"'{tensor.name}' has no elements, so there is nothing to compare")
@@ -66,7 +73,7 @@ def measure(subject: Subject) -> Measured:
     if is_float(start):
         rewritten = _shifted(rewritten, start.name, seen[start.name])
         feeds[_SHIFT] = jitter.astype(seen[start.name].dtype)
-    outputs = Runner(rewritten).run(feeds)
+    outputs = Runner(rewritten, providers).run(feeds)
     gradient = outputs[_GRADIENT]
     seen = {t.name: _real(outputs[_SEEN + t.name]) for t in recorded}
     del seen[subject.score.name]
@@ -75,21 +82,32 @@ def measure(subject: Subject) -> Measured:
     model = tail.model(seen)
     seen = {value.name: seen[value.name] for value in model.graph.input}
     at, agreement = seen[start.name].astype(np.float64), None
-    score, precision = _scored(model, tail, seen, weights)
+    score, precision = _scored(Runner(model, providers), model, tail, seen, weights)
     if tail.dequantized:
-        backward = Runner(append_gradients(model, tail.score.name, [start.name], seed=True))
+        graph = append_gradients(model, tail.score.name, [start.name], seed=True)
+        backward = Runner(graph, providers)
         fed = seen | {f"{tail.score.name}_seed": weights.astype(np.float32)}
         output = f"{start.name}_grad"
         agreement = _cosine(gradient, backward.run(fed)[output])
         at = at if is_float(start) else at + jitter
         gradient = backward.run(fed | {start.name: at.astype(np.float32)})[output]
     tolerance = HALF.tolerance if _has_half(tail) else precision.tolerance
-    return Measured(compare(score, at, gradient, precision), precision.name, tolerance, agreement)
+    directions = compare(score, at, gradient, precision)
+    return Measured(directions, precision.name, tolerance, agreement, plain.provider)
 
 
-def _seen(model: onnx.ModelProto, feeds: Arrays) -> Arrays:
+def _seen(runner: Runner, subject: Subject) -> Arrays:
     """The recorded tensors of one run, by their own names."""
-    outputs = Runner(model).run(feeds)
+    try:
+        outputs = runner.run(subject.feeds)
+    except ExecutionError as error:
+        if subject.open_size is None:
+            raise
+        height, width = subject.open_size
+        raise ExecutionError(
+            f"{error}; the model leaves the picture's size open and {height} x {width} was tried: "
+            f'name one that it takes, --preprocess size.json with {{"size": [height, width]}}'
+        ) from None
     return {k.removeprefix(_SEEN): v for k, v in outputs.items() if k.startswith(_SEEN)}
 
 
@@ -165,10 +183,10 @@ def _real(value: np.ndarray) -> np.ndarray:
 
 
 def _scored(
-    model: onnx.ModelProto, tail: Tail, seen: Arrays, weights: np.ndarray
+    runner: Runner, model: onnx.ModelProto, tail: Tail, seen: Arrays, weights: np.ndarray
 ) -> tuple[Score, Precision]:
     """The weighted score as a function of the tail's start, in float64 where that is possible."""
-    runner, name, start = Runner(model), tail.score.name, tail.start.name
+    name, start = tail.score.name, tail.start.name
 
     def single(x: np.ndarray) -> float:
         y = runner.run(seen | {start: x.astype(seen[start].dtype)})[name]

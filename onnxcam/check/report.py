@@ -11,10 +11,11 @@ from onnxcam.cards import LabelSpec, PreprocessSpec
 from onnxcam.check.measure import Measured, measure
 from onnxcam.check.subject import Subject, subject_of
 from onnxcam.compose import compose
-from onnxcam.errors import ExecutionError, OnnxCamError, UnsupportedOperatorError
+from onnxcam.errors import OnnxCamError, UnsupportedOperatorError
 from onnxcam.graph.layers import rank_layers
 from onnxcam.graph.load import ModelSource
 from onnxcam.methods.gradient.gradcam import GradCAM
+from onnxcam.providers import Providers
 from onnxcam.targets import Classes
 
 STEADIER = 3.0
@@ -34,6 +35,7 @@ class Report:
     `roughness` how far the differences of neighbouring step sizes lie apart, which is what they
     can be trusted to; they were taken in `precision` and may be as large as `tolerance`.
     `agreement` is the cosine with the dequantised model's gradient, None for a float model.
+    `provider` computed the gradient, by ONNX Runtime's name; None where there is none.
     """
 
     opset: int
@@ -49,6 +51,7 @@ class Report:
     precision: str | None
     tolerance: float | None
     agreement: float | None
+    provider: str | None
     verdict: str
     passed: bool
 
@@ -61,9 +64,12 @@ def check(
     layer: str | int | None = None,
     preprocess: PreprocessSpec = None,
     labels: LabelSpec = None,
+    providers: Providers = None,
 ) -> Report:
     """Differentiate a model's score at a layer and compare with finite differences.
 
+    The model runs on `providers`, as for `Explainer`; one that does not start is an
+    `ExecutionError`.
     A model that cannot be differentiated gets a report that says so; one that cannot be read or
     run raises an `OnnxCamError`.
     """
@@ -71,18 +77,10 @@ def check(
     path = find_path(subject.network.graph.nodes, [subject.start.name], [subject.score.name])
     measured: Measured | None = None
     try:
-        measured = measure(subject)
+        measured = measure(subject, providers)
         passed, verdict = _verdict(measured)
     except UnsupportedOperatorError as error:
         passed, verdict = False, f"{error}{_instead(subject)}"
-    except ExecutionError as error:
-        if subject.open_size is None:
-            raise
-        height, width = subject.open_size
-        raise ExecutionError(
-            f"{error}; the model leaves the picture's size open and {height} x {width} was tried: "
-            f'name one that it takes, --preprocess size.json with {{"size": [height, width]}}'
-        ) from None
     head = subject.head
     return Report(
         opset=subject.network.opset,
@@ -98,6 +96,7 @@ def check(
         precision=measured.precision if measured else None,
         tolerance=measured.tolerance if measured else None,
         agreement=measured.agreement if measured else None,
+        provider=measured.provider if measured else None,
         verdict=verdict,
         passed=passed,
     )

@@ -18,8 +18,8 @@ from onnxcam.cards import LabelSpec, PreprocessSpec
 from onnxcam.errors import ModelError
 from onnxcam.graph.explained import explained_tensors
 from onnxcam.graph.head import Head, find_head
-from onnxcam.graph.layers import resolve_layer
 from onnxcam.graph.load import ModelSource
+from onnxcam.graph.named_layers import resolve_layer
 from onnxcam.graph.network import Network, is_float, operands
 from onnxcam.graph.picture import find_image_input
 from onnxcam.understanding import understand

@@ -7,15 +7,32 @@ import sys
 
 import click
 
-from onnxcam.cli.options import JSON, LAYER, MODEL, PREPROCESS
+from onnxcam.cli.options import (
+    JSON,
+    LAYER,
+    MODEL,
+    PREPROCESS,
+    PROVIDER,
+    PROVIDER_OPTIONS,
+    provider_specs,
+)
 
 
 @click.command()
 @MODEL
 @LAYER
 @PREPROCESS
+@PROVIDER
+@PROVIDER_OPTIONS
 @JSON
-def check(model: str, layer: str | None, preprocess: str | None, as_json: bool) -> None:
+def check(
+    model: str,
+    layer: str | None,
+    preprocess: str | None,
+    providers: tuple[str, ...],
+    provider_options: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Does the model differentiate, and is its gradient right? Exit status 0 when both hold.
 
     The gradient of the score at the layer is compared with finite differences, in float64 where
@@ -25,7 +42,8 @@ def check(model: str, layer: str | None, preprocess: str | None, as_json: bool) 
     """
     from onnxcam.check import check as run_check
 
-    report = run_check(model, layer, preprocess)
+    given = provider_specs(providers, provider_options)
+    report = run_check(model, layer, preprocess, providers=given)
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=2))
     else:
@@ -38,6 +56,7 @@ def check(model: str, layer: str | None, preprocess: str | None, as_json: bool) 
             ("layer", report.layer),
             ("path", met or "empty"),
             ("without one", ", ".join(report.missing) or "none"),
+            ("provider", report.provider or "none"),
             ("difference", ", ".join(f"{error:.1e}" for error in report.errors) or "not measured"),
             ("verdict", report.verdict),
         ]

@@ -29,8 +29,8 @@ from onnxcam.cli.options import (
     layer_spec,
     provider_specs,
 )
+from onnxcam.files import FORMATS, KINDS, Saver
 from onnxcam.files import GRID as SIDE_BY_SIDE
-from onnxcam.files import KINDS, Saver
 from onnxcam.images import pictures_in
 from onnxcam.methods.registry import parameters_of, read_parameters
 from onnxcam.methods.smoothing import SMOOTHINGS
@@ -94,6 +94,13 @@ from onnxcam.recipes import DEFAULT, find_recipe
     show_default=True,
     help=f"What to write: {', '.join(KINDS)}; comma-separated.",
 )
+@click.option(
+    "--format",
+    "picture",
+    default=FORMATS[0],
+    show_default=True,
+    help=f"What overlays are written as: {', '.join(FORMATS)}; jpg is by far the fastest.",
+)
 @JSON
 def explain(
     model: str,
@@ -115,6 +122,7 @@ def explain(
     provider_options: tuple[str, ...],
     batch: int | None,
     save: str,
+    picture: str,
     as_json: bool,
     style: str | None,
     **drawing: Any,
@@ -125,7 +133,7 @@ def explain(
     """
     chosen = find_recipe(recipe)
     side_by_side, drawing["style"] = _split(style)
-    saver = Saver(Path(output), [kind.strip() for kind in save.split(",")])
+    saver = Saver(Path(output), [kind.strip() for kind in save.split(",")], picture)
     options: dict[str, Any] = {
         **chosen.options,
         **drawn(chosen.options, drawing),

@@ -19,6 +19,7 @@ from onnxcam.graph.external import (
     size_in_bytes,
     tensors_of,
 )
+from onnxcam.graph.model_file import ModelFile
 from onnxcam.graph.protos import STANDARD, opset_of, stored_constant
 
 ModelSource = str | os.PathLike[str] | onnx.ModelProto
@@ -35,7 +36,7 @@ def load(model: ModelSource) -> onnx.ModelProto:
     return load_with_file(model)[0]
 
 
-def load_with_file(model: ModelSource) -> tuple[onnx.ModelProto, Path | None]:
+def load_with_file(model: ModelSource) -> tuple[onnx.ModelProto, ModelFile | None]:
     """The same, and the one file that holds all of the model, None where there is no such file."""
     if isinstance(model, onnx.ModelProto):
         _require_graph(model, "the given ModelProto")
@@ -50,7 +51,8 @@ def load_with_file(model: ModelSource) -> tuple[onnx.ModelProto, Path | None]:
     if path.is_dir():
         raise ModelError(f"{path} is a folder; give the .onnx file itself")
     try:
-        proto = onnx.load(os.fspath(path), format="protobuf", load_external_data=False)
+        file = ModelFile(path)
+        proto = file.parsed()
     except DecodeError:
         raise ModelError(
             f"{path}: not a complete ONNX file (other format, or cut short); "
@@ -59,7 +61,7 @@ def load_with_file(model: ModelSource) -> tuple[onnx.ModelProto, Path | None]:
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from None
     _require_graph(proto, str(path))
-    return proto, None if attach(proto, path) else path
+    return proto, None if attach(proto, path) else file
 
 
 def _require_graph(proto: onnx.ModelProto, name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Sequence
 from functools import cached_property, wraps
@@ -33,7 +32,6 @@ class Network:
     """
 
     def __init__(self, model: ModelSource) -> None:
-        state = _state(Path(model)) if isinstance(model, str | os.PathLike) else None
         gs.logger.G_LOGGER.severity = gs.logger.G_LOGGER.CRITICAL
         with damage():
             loaded, file = load_with_file(model)
@@ -43,7 +41,6 @@ class Network:
             self.graph: gs.Graph = gs.import_onnx(self.proto)
         self.answers: dict[Callable[..., Any], Any] = {}
         self._file = file if self.proto is loaded else None
-        self._file_state = state
         self.tensors: dict[str, gs.Tensor] = self.graph.tensors()
         for node in self.graph.nodes:
             if node.op == "Constant" and "value" in node.attrs:
@@ -59,17 +56,16 @@ class Network:
 
     @property
     def serialized(self) -> bytes:
-        """The model as bytes.
+        """The model as bytes."""
+        return self.followed_by(b"")
 
-        Read from its file again where that still holds just what is used here: protobuf takes
-        longer to write large weights than a disk to read them.
+    def followed_by(self, added: bytes) -> bytes:
+        """The model as bytes, and others behind them.
+
+        Those of its file, where that still holds just what is used here.
         """
-        state = self._file_state
-        if self._file is not None and state is not None:
-            data = self._file.read_bytes() if _state(self._file) == state else b""
-            if len(data) == state[0]:
-                return data
-        return self._detached[0].SerializeToString()
+        stored = self._file.followed_by(added) if self._file is not None else None
+        return self._detached[0].SerializeToString() + added if stored is None else stored
 
     @property
     def folder(self) -> Path | None:
@@ -185,15 +181,6 @@ def _read_with_care(tensor: gs.Constant) -> None:
     elif isinstance(lazy, LazyValues):
         tensor.values = _Stored(lazy.tensor)
         tensor.data_location = None  # an exporter would say so of values that are read, too
-
-
-def _state(path: Path) -> tuple[int, int, int] | None:
-    """What tells that a file was written again, its size first; None where there is none."""
-    try:
-        found = path.stat()
-    except (OSError, ValueError):  # there is none, or none can have that name
-        return None
-    return (found.st_size, found.st_mtime_ns, found.st_ino)
 
 
 def is_float(tensor: gs.Tensor) -> bool:

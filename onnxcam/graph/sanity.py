@@ -35,6 +35,7 @@ LARGEST_ARITHMETIC = 2**20
 _COUNTS = {"kernel_shape", "strides", "dilations", "group", "blocksize", "num_groups", "size"}
 _LENGTHS = {"pads", "output_padding"}
 
+_ELEMENT_TYPES = frozenset(onnx.TensorProto.DataType.values())
 _INTEGERS = {onnx.TensorProto.INT32, onnx.TensorProto.INT64}
 
 _CARRIED = {
@@ -73,7 +74,7 @@ def require_possible(name: str, shape: Shape | None) -> None:
 
 def _require_known_type(value: onnx.ValueInfoProto) -> None:
     elem_type = value.type.tensor_type.elem_type
-    if elem_type not in onnx.TensorProto.DataType.values():
+    if elem_type not in _ELEMENT_TYPES:
         raise ModelError(
             f"'{value.name}' has the element type {elem_type}, which onnx {onnx.__version__} does "
             f"not know; install a newer one, or export the model again"
@@ -112,10 +113,10 @@ def _require_complete(tensor: onnx.TensorProto) -> None:
         reason = "which no tensor can have"
     elif tensor.HasField("segment"):
         reason = "of which only a segment is stored"
-    elif math.prod(tensor.dims) > LARGEST_KEPT_CONSTANT and not _is_filled(tensor):
-        return  # left out, as graphs are passed on without their weights
-    elif tensor.raw_data and tensor.data_type != onnx.TensorProto.STRING:
-        given, length = len(tensor.raw_data), size_in_bytes(tensor)
+    elif not (given := len(tensor.raw_data)) and _is_left_out(tensor):
+        return
+    elif given and tensor.data_type != onnx.TensorProto.STRING:
+        length = size_in_bytes(tensor)
         if given != length:
             reason = f"which take {length} bytes, but {given} are stored"
     else:
@@ -130,8 +131,10 @@ def _require_complete(tensor: onnx.TensorProto) -> None:
         )
 
 
-def _is_filled(tensor: onnx.TensorProto) -> bool:
-    return any(field.name.endswith("_data") and value for field, value in tensor.ListFields())
+def _is_left_out(tensor: onnx.TensorProto) -> bool:
+    """As graphs are passed on without their weights."""
+    filled = any(field.name.endswith("_data") and value for field, value in tensor.ListFields())
+    return math.prod(tensor.dims) > LARGEST_KEPT_CONSTANT and not filled
 
 
 def _require_places(sparse: onnx.SparseTensorProto) -> None:

@@ -4,8 +4,6 @@ ONNX's own inference carries symbols through few operators (a `Reshape` loses th
 it carries numbers through nearly all. So a model with dynamic inputs is inferred under several
 different sets of input sizes: a dimension that always comes out the same is static, one that
 differs becomes a symbol named after its values, and equal symbols mean equal dimensions.
-Weights are left out of the inferred copy, and so is the model's own `value_info`, which
-quantisation tools leave stale.
 """
 
 from __future__ import annotations
@@ -18,23 +16,17 @@ import numpy as np
 import onnx
 
 from onnxcam.errors import ModelError, damage
-from onnxcam.graph.contrib_shapes import name_apart
 from onnxcam.graph.dims import Dim, Shape
 from onnxcam.graph.interpret import interpret
-from onnxcam.graph.protos import named, stored_constant
-from onnxcam.graph.sanity import LARGEST_KEPT_CONSTANT
+from onnxcam.graph.protos import named
+from onnxcam.graph.skeleton import without_weights
+from onnxcam.graph.trial_sizes import BATCH_SIZES, dim_key, free_dims
 from onnxcam.graph.window_shapes import replace_misjudged
 
 _LONGEST_VECTOR = 2**20
 
 _COMPLAINT = re.compile(r"\(op_type:(.*?), node name: (.*?)\): (?:\[\w+\] )*(.*)")
 """How onnx says at which node the inference of shapes fails."""
-
-_BATCH_SIZES = (7, 11)
-_OTHER_SIZES = ((224, 288), (256, 352), (320, 416), (192, 384), (160, 448))
-"""Multiples of 32, as many models demand."""
-
-_CHANNELS = 3
 
 
 @dataclass(frozen=True)
@@ -52,7 +44,7 @@ class Facts:
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:
-        self._skeleton = _without_weights(model)
+        self._skeleton = without_weights(model)
         try:
             onnx.checker.check_model(self._skeleton)
         except onnx.checker.ValidationError as error:
@@ -60,7 +52,7 @@ class Facts:
             if "deprecated" not in reason:  # onnx refuses what runtimes still run
                 said = reason.removesuffix(".")
                 raise ModelError(f"the model is not valid ONNX: {said}; export it again") from None
-        self._free = _free_dims(self._skeleton)
+        self._free = free_dims(self._skeleton)
 
     @cached_property
     def tensors(self) -> dict[str, TensorInfo]:
@@ -127,7 +119,7 @@ class Facts:
             if not value.type.tensor_type.HasField("shape"):
                 continue
             dims = value.type.tensor_type.shape.dim
-            keys = [_dim_key(value, axis) for axis in range(len(dims))]
+            keys = [dim_key(value, axis) for axis in range(len(dims))]
             for dim, key in zip(dims, keys, strict=True):
                 if key is not None:
                     sizes = self._free[key]
@@ -144,8 +136,10 @@ class Facts:
 
 def _suiting(runs: dict[int, dict[str, onnx.TypeProto]]) -> list[int]:
     """The first two, and those that tell as much as the first: odd sizes do not suit all models."""
+    if len(runs) <= len(BATCH_SIZES):
+        return list(runs)
     known = {i: _known(run) for i, run in runs.items()}
-    return [i for i, of_it in known.items() if i < len(_BATCH_SIZES) or of_it >= known[0]]
+    return [i for i, of_it in known.items() if i < len(BATCH_SIZES) or of_it >= known[0]]
 
 
 def _infos(run: dict[str, onnx.TypeProto]) -> dict[str, TensorInfo]:
@@ -158,102 +152,6 @@ def _known(run: dict[str, onnx.TypeProto]) -> set[str]:
 
 def _is_known(info: TensorInfo | None) -> bool:
     return info is not None and info.shape is not None and None not in info.shape
-
-
-def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of the model in which weights have become inputs of the same type and shape."""
-    skeleton = onnx.ModelProto()
-    skeleton.ir_version = max(model.ir_version, 4)  # initializers need not be inputs from 4 on
-    skeleton.opset_import.extend(model.opset_import)
-    skeleton.functions.extend(model.functions)
-    graph = skeleton.graph
-    graph.name = model.graph.name or "graph"
-    graph.sparse_initializer.extend(model.graph.sparse_initializer)
-    stored = {tensor.name for tensor in model.graph.initializer}
-    graph.input.extend(value for value in model.graph.input if value.name not in stored)
-    graph.output.extend(model.graph.output)
-    for value in graph.output:
-        if value.type.HasField("tensor_type"):
-            # The checker insists on one, ONNX Runtime does not; it is inferred anew anyway.
-            value.type.tensor_type.shape.SetInParent()
-    for tensor in model.graph.initializer:
-        if _numel(tensor) <= LARGEST_KEPT_CONSTANT:
-            graph.initializer.append(tensor)
-        else:
-            graph.input.append(_value_info(tensor.name, tensor))
-    for node in model.graph.node:
-        weight = stored_constant(node)
-        if weight is not None and _numel(weight) > LARGEST_KEPT_CONSTANT:
-            graph.input.append(_value_info(node.output[0], weight))
-        else:
-            copy = graph.node.add()
-            copy.CopyFrom(node)
-            copy.ClearField("metadata_props")
-            if copy.op_type == "STFT" and not copy.attribute:
-                # The default is 1, though onnx infers as if it were 0.
-                copy.attribute.append(onnx.helper.make_attribute("onesided", 1))
-    name_apart(skeleton)
-    return skeleton
-
-
-def _numel(tensor: onnx.TensorProto) -> int:
-    return int(np.prod(tensor.dims, dtype=np.int64))
-
-
-def _value_info(name: str, tensor: onnx.TensorProto) -> onnx.ValueInfoProto:
-    return onnx.helper.make_tensor_value_info(name, tensor.data_type, list(tensor.dims))
-
-
-def _dim_key(value: onnx.ValueInfoProto, axis: int) -> str | None:
-    """A name for a dimension that varies, or None for a static one."""
-    dim = value.type.tensor_type.shape.dim[axis]
-    if dim.HasField("dim_value") and dim.dim_value > 0:
-        return None
-    anonymous = dim.dim_param in ("", "?", "-1", "None")
-    return f"{value.name}.{axis}" if anonymous else dim.dim_param
-
-
-def _free_dims(skeleton: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
-    """The sizes to try for each input dimension that varies."""
-    free: dict[str, tuple[int, ...]] = {}
-    for value in skeleton.graph.input:
-        if not value.type.tensor_type.HasField("shape"):
-            continue
-        dims = value.type.tensor_type.shape.dim
-        for axis in range(len(dims)):
-            key = _dim_key(value, axis)
-            if key is None or key in free:
-                continue
-            if axis == 0:
-                free[key] = _BATCH_SIZES
-            elif len(dims) == 4 and axis == (3 if _looks_channels_last(skeleton, value) else 1):
-                free[key] = (_CHANNELS,)
-            else:
-                taken = sum(1 for sizes in free.values() if len(sizes) > len(_BATCH_SIZES))
-                free[key] = (*_OTHER_SIZES[taken % len(_OTHER_SIZES)], *_odd_sizes(taken))
-    return free
-
-
-def _odd_sizes(taken: int) -> tuple[int, ...]:
-    """Sizes that stay odd while they are halved, four times.
-
-    An even size hides what is rounded on the way, such as the crop after a stride. These are
-    rounded up each time, down each time, and up and down in turns.
-    """
-    odd = 13 + 2 * taken
-    return 16 * odd + 1, 16 * odd - 1, 16 * odd + 5, 16 * odd - 5
-
-
-def _looks_channels_last(skeleton: onnx.ModelProto, value: onnx.ValueInfoProto) -> bool:
-    dims = value.type.tensor_type.shape.dim
-    if dims[1].dim_value or dims[3].dim_value:
-        return dims[3].dim_value in (1, 3, 4)
-    turned = [node for node in skeleton.graph.node if value.name in node.input]
-    return any(
-        node.op_type == "Transpose" and list(a.ints) == [0, 3, 1, 2]
-        for node in turned
-        for a in node.attribute
-    )
 
 
 def _infer(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:

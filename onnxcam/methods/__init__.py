@@ -1,19 +1,6 @@
 """How activations and gradient become a map: one small class per method."""
 
-from onnxcam.methods import attention, gradient, layered, pixels, projection, search
 from onnxcam.methods.base import Baked, Method, Searched
 from onnxcam.methods.registry import find_method, methods
 
-__all__ = [
-    "Baked",
-    "Method",
-    "Searched",
-    "attention",
-    "find_method",
-    "gradient",
-    "layered",
-    "methods",
-    "pixels",
-    "projection",
-    "search",
-]
+__all__ = ["Baked", "Method", "Searched", "find_method", "methods"]

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnxcam.graph.layers import LayerSpec, TargetLayer, resolve_layers
+from onnxcam.graph.layers import LayerSpec, TargetLayer
+from onnxcam.graph.named_layers import resolve_layers
 from onnxcam.graph.network import Network
 from onnxcam.methods.lab import Lab
 from onnxcam.methods.scene import Scene

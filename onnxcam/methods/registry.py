@@ -5,12 +5,49 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
+from importlib import import_module
 from typing import Any, TypeVar
 
 from onnxcam.errors import MethodError, nearest
 from onnxcam.methods.base import Method
 from onnxcam.methods.parameters import require_types
 
+_FILES = {
+    "gradient.cam": ("cam",),
+    "gradient.gradcam": ("gradcam",),
+    "gradient.gradcam_minmax": ("gradcam-minmax",),
+    "gradient.gradcam_plus_plus": ("gradcam++",),
+    "gradient.xgradcam": ("xgradcam",),
+    "gradient.elementwise": ("hirescam", "layercam", "gradcam-elementwise"),
+    "layered.finercam": ("finercam",),
+    "layered.fullgrad": ("fullgrad",),
+    "layered.refinecam": ("refinecam",),
+    "layered.shapleycam": ("shapleycam",),
+    "layered.smoothgradcam": ("smoothgradcam++",),
+    "projection.eigencam": ("eigencam", "eigengradcam", "segeigencam"),
+    "projection.kpcacam": ("kpcacam",),
+    "projection.fem": ("fem",),
+    "projection.baselines": ("activation", "random"),
+    "search.scorecam": ("scorecam",),
+    "search.sscam": ("sscam",),
+    "search.iscam": ("iscam",),
+    "search.ablationcam": ("ablationcam",),
+    "search.reciprocam": ("reciprocam", "vitreciprocam"),
+    "search.occlusion": ("occlusion",),
+    "search.rise": ("rise",),
+    "attention.rollout": ("rollout",),
+    "attention.legrad": ("legrad",),
+    "attention.chefer": ("chefer",),
+    "pixels.saliency": ("saliency", "inputxgradient"),
+    "pixels.integrated": ("integratedgradients",),
+    "pixels.noise": ("smoothgrad", "vargrad"),
+    "pixels.guided": ("guidedbackprop", "deconvolution"),
+    "pixels.guided_gradcam": ("guidedgradcam",),
+    "pixels.lrp": ("lrp",),
+}
+"""The methods of each file, which is imported when one of them is asked for."""
+
+_FILE = {name: file for file, names in _FILES.items() for name in names}
 _METHODS: dict[str, type[Method]] = {}
 _M = TypeVar("_M", bound=type[Method])
 
@@ -23,7 +60,13 @@ def register(method: _M) -> _M:
 
 def methods() -> list[type[Method]]:
     """All methods, by name."""
-    return [_METHODS[name] for name in sorted(_METHODS)]
+    return [_class_of(name) for name in sorted({*_FILE, *_METHODS})]
+
+
+def _class_of(name: str) -> type[Method]:
+    if name not in _METHODS:
+        import_module(f"onnxcam.methods.{_FILE[name]}")
+    return _METHODS[name]
 
 
 def find_method(spec: str | Method, **parameters: Any) -> Method:
@@ -34,10 +77,11 @@ def find_method(spec: str | Method, **parameters: Any) -> Method:
     """
     if isinstance(spec, Method):
         return spec
-    if spec not in _METHODS:
-        near = nearest(spec, _METHODS)
-        raise MethodError(f"no method '{spec}'{near or '; there is ' + ', '.join(_METHODS)}")
-    kind = _METHODS[spec]
+    known_names = {**_FILE, **_METHODS}
+    if spec not in known_names:
+        near = nearest(spec, known_names)
+        raise MethodError(f"no method '{spec}'{near or '; there is ' + ', '.join(known_names)}")
+    kind = _class_of(spec)
     known: list[str] = [field.name for field in fields(kind)] if is_dataclass(kind) else []
     for name in parameters:
         if name not in known:

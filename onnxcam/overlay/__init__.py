@@ -11,9 +11,7 @@ from onnxcam.images import Picture
 from onnxcam.overlay.colormaps import COLORMAPS, DEFAULT_COLORMAP, colorize
 from onnxcam.overlay.drawing import draw
 from onnxcam.overlay.look import LAYOUTS, Look, View
-from onnxcam.overlay.plot import draw_signal
 from onnxcam.overlay.sheet import fitted, grid
-from onnxcam.overlay.slices import draw_volume
 from onnxcam.overlay.style import STYLES
 from onnxcam.signals import Signal
 from onnxcam.volumes.volume import Volume
@@ -50,9 +48,13 @@ def _(source: np.ndarray, heat: np.ndarray, look: Look, view: View) -> Picture:
 
 @render.register
 def _(source: Volume, heat: np.ndarray, look: Look, view: View) -> Picture:
+    from onnxcam.overlay.slices import draw_volume  # pictures need none of it
+
     return draw_volume(source, heat, look, view)
 
 
 @render.register
 def _(source: Signal, heat: np.ndarray, look: Look, view: View) -> Picture:
+    from onnxcam.overlay.plot import draw_signal  # nor of this
+
     return draw_signal(source, heat, look)

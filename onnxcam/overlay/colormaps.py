@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -34,38 +36,52 @@ _RAMP = np.arange(256, dtype=np.uint8)
 _UNIT = _RAMP / 255
 
 
-def _opencv() -> dict[str, Colormap]:
-    """OpenCV's colormaps by lower-case name."""
-    kinds = [name for name in dir(cv2) if name.startswith("COLORMAP_")]
-    tables = {
-        name.removeprefix("COLORMAP_").lower(): cv2.applyColorMap(
-            _RAMP[:, None], getattr(cv2, name)
-        )
-        for name in kinds
-    }
-    return {
-        name: Colormap(np.ascontiguousarray(table[:, 0, ::-1])) for name, table in tables.items()
-    }
+def _opencv(kind: str) -> Colormap:
+    """One of OpenCV's."""
+    table = cv2.applyColorMap(_RAMP[:, None], getattr(cv2, kind))
+    return Colormap(np.ascontiguousarray(table[:, 0, ::-1]))
 
 
-def _drawn(red: np.ndarray, green: np.ndarray, blue: np.ndarray) -> Colormap:
-    """A colormap of three curves in [0, 1], its entries cut to whole numbers as in matplotlib."""
-    curves = np.clip(np.stack([red, green, blue], axis=1), 0, 1)
-    return Colormap((curves * 255).astype(np.uint8), steps=256)
+def _rainbow() -> Colormap:
+    """matplotlib's, its entries cut to whole numbers as there."""
+    curves = [abs(2 * _UNIT - 0.5), np.sin(np.pi * _UNIT), np.cos(np.pi / 2 * _UNIT)]
+    return Colormap((np.clip(np.stack(curves, axis=1), 0, 1) * 255).astype(np.uint8), steps=256)
 
 
-def _all() -> dict[str, Colormap]:
-    known = _opencv()
-    # One name, two colormaps (violet to red, red to magenta): published heatmaps mean matplotlib's.
-    known["cv-rainbow"] = known["rainbow"]
-    known["rainbow"] = _drawn(
-        abs(2 * _UNIT - 0.5), np.sin(np.pi * _UNIT), np.cos(np.pi / 2 * _UNIT)
-    )
-    known["gray"] = Colormap(np.repeat(_RAMP[:, None], 3, axis=1))
-    return dict(sorted(known.items()))
+def _gray() -> Colormap:
+    return Colormap(np.repeat(_RAMP[:, None], 3, axis=1))
 
 
-COLORMAPS: dict[str, Colormap] = _all()
+_OPENCV = {
+    kind.removeprefix("COLORMAP_").lower(): partial(_opencv, kind)
+    for kind in dir(cv2)
+    if kind.startswith("COLORMAP_")
+}
+
+
+class _Colormaps(Mapping[str, Colormap]):
+    """Colormaps by name, each made when it is first asked for: a run needs one of them."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Colormap]]) -> None:
+        self._makers = dict(sorted(makers.items()))
+        self._made: dict[str, Colormap] = {}
+
+    def __getitem__(self, name: str) -> Colormap:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+# One name, two colormaps (violet to red, red to magenta): published heatmaps mean matplotlib's.
+COLORMAPS: Mapping[str, Colormap] = _Colormaps(
+    {**_OPENCV, "cv-rainbow": _OPENCV["rainbow"], "rainbow": _rainbow, "gray": _gray}
+)
 """OpenCV's colormaps by lower-case name, `gray`, and matplotlib's `rainbow`, which is another one
 than OpenCV's (`cv-rainbow`). `bone`, `viridis`, `cividis`, ... are the same in both."""
 

@@ -24,13 +24,16 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from onnxcam.errors import TargetError
-from onnxcam.graph.layers import as_number
+from onnxcam.graph.named_layers import as_number
 from onnxcam.graph.network import Network
 from onnxcam.targets.base import Wanted
 from onnxcam.targets.boxes import parse_box
-from onnxcam.targets.classes import BEST, Classes
+from onnxcam.targets.classes import BEST, Classes, require_class
 from onnxcam.targets.contrast import REST, Contrast
+from onnxcam.targets.offer import require_head
 from onnxcam.targets.region import Place, Region
 from onnxcam.targets.sets import All, Present, Side
 from onnxcam.targets.similarity import Similarity
@@ -67,6 +70,15 @@ class Reader:
         if contrast is not None:
             return contrast
         return Classes((self.index_of(text),), self.score, self.output)  # which says what is near
+
+    def wanted(self, target: int | str | Wanted) -> Wanted:
+        """A target from a class number, from words, or as it is. Raises `TargetError`."""
+        if isinstance(target, str):
+            return self.read(target)
+        if isinstance(target, int | np.integer):
+            require_class(require_head(self.network), int(target))
+            return Classes((int(target),), self.score)
+        return target
 
     def _special(self, name: str, rest: str | None, text: str) -> Wanted | None:
         if rest is None:

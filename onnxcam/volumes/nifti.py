@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,6 +56,8 @@ def read(path: Path) -> Volume:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """nibabel logs what it mends in a header (steps below zero, unknown codes) to stderr."""
+    import logging  # takes longer to import than all else here
+
     logger = logging.getLogger("nibabel.global")
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)

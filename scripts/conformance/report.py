@@ -41,6 +41,10 @@ its BatchNormalization mixes in the batch's own statistics, from long rows its G
 one index a row, and it has no DequantizeLinear before opset 19. ONNX Runtime's JavaScript packages
 and OpenVINO do not see an input that has a default, so `cam_class` cannot be given there: the
 former refuse it in a browser and ignore it in Node.js.
+
+The `cpu` profile is for ONNX Runtime, and is here to show what the `portable` one is for: OpenVINO
+takes the square weights of a vision transformer for their own transposes, and inputs with a
+default cannot be given.
 """
 
 

@@ -9,8 +9,9 @@ import onnx_graphsurgeon as gs
 import onnxcam
 from onnxcam.compose import Addition
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.layers import LayerSpec, resolve_layers
+from onnxcam.graph.layers import LayerSpec
 from onnxcam.graph.load import with_picture_size
+from onnxcam.graph.named_layers import resolve_layers
 from onnxcam.graph.network import Network
 from onnxcam.methods import Baked, find_method, methods
 from onnxcam.methods.aggregate import over_layers

@@ -27,7 +27,7 @@ from graphs import CLASSES, Build, weights
 from onnxcam import find_layers
 from onnxcam.errors import LayerError, ModelError
 from onnxcam.graph.head import find_head
-from onnxcam.graph.layers import as_number, resolve_layer
+from onnxcam.graph.named_layers import as_number, resolve_layer
 from onnxcam.graph.network import Network
 from onnxcam.graph.picture import find_image_input
 from onnxcam.graph.roles import follow_roles

@@ -10,10 +10,11 @@ import pytest
 from builders import as_float16, channels_last, classifier, conv_trunk, head, se_like, vit_like
 from graphs import CLASSES, SIDE, Build, pictures
 
-from onnxcam.graph.layers import resolve_layers
+from onnxcam.equipment import Equipment
+from onnxcam.graph.named_layers import resolve_layers
 from onnxcam.graph.network import Network
 from onnxcam.graph.pooling import pooled
-from onnxcam.laboratory import Equipment, Laboratory
+from onnxcam.laboratory import Laboratory
 from onnxcam.methods.search import layer_variants
 from onnxcam.methods.search.reciprocam import neighbourhoods
 from onnxcam.targets import Classes

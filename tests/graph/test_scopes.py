@@ -7,7 +7,7 @@ import pytest
 from graphs import CLASSES, Build, weights
 
 from onnxcam.errors import LayerError
-from onnxcam.graph.layers import resolve_layers
+from onnxcam.graph.named_layers import resolve_layers
 from onnxcam.graph.network import Network
 
 

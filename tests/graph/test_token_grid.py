@@ -14,7 +14,8 @@ from vision_transformers import WIDTH, Transformer
 
 import onnxcam
 from onnxcam.errors import LayerError, ModelError
-from onnxcam.graph.layers import rank_layers, resolve_layer, resolve_layers
+from onnxcam.graph.layers import rank_layers
+from onnxcam.graph.named_layers import resolve_layer, resolve_layers
 from onnxcam.graph.network import Network
 from onnxcam.graph.roles import follow_roles
 from onnxcam.graph.stated_grid import OnGrid, placed

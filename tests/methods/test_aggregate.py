@@ -19,6 +19,7 @@ import onnxcam
 from onnxcam.cli import main
 from onnxcam.errors import LayerError, MethodError
 from onnxcam.methods.maps import fused, resized, unit_range
+from onnxcam.runtime import Runner
 
 LAYERS = ["relu1", "features"]
 METHODS = ["gradcam", "hirescam", "eigencam", "shapleycam", "finercam", "smoothgradcam++"]
@@ -55,11 +56,8 @@ def test_channels_last_and_an_open_size() -> None:
     model, x = channels_last((None, None, None, 3)), np.zeros((2, 18, 26, 3), np.float32)
     x += np.random.default_rng(0).standard_normal(x.shape).astype(np.float32)
     made = onnxcam.rewrite(model, layer=layers)
-    found = onnxcam.explainer.Runner(made).run({"image": x})["cam"]
-    each = [
-        onnxcam.explainer.Runner(onnxcam.rewrite(model, layer=one)).run({"image": x})["cam"]
-        for one in layers
-    ]
+    found = Runner(made).run({"image": x})["cam"]
+    each = [Runner(onnxcam.rewrite(model, layer=one)).run({"image": x})["cam"] for one in layers]
     for n in range(2):
         expected = together([one[n, 0] for one in each], "mean", 26, 18)
         np.testing.assert_allclose(found[n, 0], expected, atol=1e-5)
@@ -104,7 +102,7 @@ def test_it_bakes_and_says_so(opset: int) -> None:
     inside = {entry.key: entry.value for entry in made.metadata_props}
     assert inside["onnxcam.fuse"] == "max"
     assert inside["onnxcam.layer"] == "relu1, features"
-    baked = onnxcam.explainer.Runner(made).run({"image": pictures()})["cam"]
+    baked = Runner(made).run({"image": pictures()})["cam"]
     explainer = onnxcam.Explainer(classifier(opset=opset), layer=LAYERS, fuse="max")
     np.testing.assert_array_equal(baked, explainer.run(pictures())["raw"])
 

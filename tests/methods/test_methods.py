@@ -12,6 +12,7 @@ from methods.gradient import layouts
 import onnxcam
 from onnxcam.errors import MethodError
 from onnxcam.methods import find_method, methods
+from onnxcam.runtime import Runner
 
 
 def test_methods_are_sorted_and_described() -> None:
@@ -54,7 +55,7 @@ def seen(model: onnx.ModelProto, layer: str, x: np.ndarray, target: int) -> tupl
     b.graph.output.append(onnx.helper.make_tensor_value_info("picked", 1, None))
     b.graph.output.append(onnx.helper.make_tensor_value_info(layer, 1, None))
     made = onnxcam.append_gradients(b, of="picked", wrt=[layer])
-    runner = onnxcam.explainer.Runner(made)
+    runner = Runner(made)
     answer = runner.run({model.graph.input[0].name: x})
     raw = onnxcam.Explainer(model, layer=layer).run(x, target=target)["raw"][:, 0]
     return raw, answer[layer], answer[f"{layer}_grad"]

@@ -18,6 +18,7 @@ from onnxcam.augmentation import changed
 from onnxcam.cli import main
 from onnxcam.errors import MethodError, TargetError
 from onnxcam.graph.picture import ImageInput
+from onnxcam.runtime import Runner
 from onnxcam.targets import (
     Box,
     Classes,
@@ -130,7 +131,7 @@ def test_the_first_component_bakes() -> None:
     made = onnxcam.rewrite(classifier(), "layercam", smooth="eigen", top=2)
     inside = {entry.key: entry.value for entry in made.metadata_props}
     assert inside["onnxcam.smooth"] == "eigen"
-    baked = onnxcam.explainer.Runner(made).run({"image": pictures()})["cam"]
+    baked = Runner(made).run({"image": pictures()})["cam"]
     explainer = onnxcam.Explainer(classifier(), "layercam", smooth="eigen")
     np.testing.assert_allclose(explainer.run(pictures(), top=2)["raw"], baked, atol=1e-7)
 

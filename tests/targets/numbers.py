@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 
 from onnxcam import Explainer
-from onnxcam.laboratory import Equipment
+from onnxcam.equipment import Equipment
 from onnxcam.targets import Target, Wanted, joined
 
 EPSILON = 2e-2

@@ -18,6 +18,7 @@ from onnxcam.graph.dense_head import find_dense_head
 from onnxcam.graph.network import Network
 from onnxcam.methods import Searched
 from onnxcam.methods.lab import Lab
+from onnxcam.runtime import Runner
 from onnxcam.targets import Region
 
 HALF = SIDE // 2
@@ -217,7 +218,7 @@ def test_it_is_the_usual_target_of_a_segmentation() -> None:
 
 def test_rewritten_it_chooses_its_region_itself() -> None:
     made = onnxcam.rewrite(segmentation())
-    runner = onnxcam.explainer.Runner(made)
+    runner = Runner(made)
     answer = runner.run({"image": X})
     expected = Explainer(segmentation()).run(X)
     np.testing.assert_allclose(answer["cam"], expected["raw"], rtol=1e-5, atol=1e-7)
@@ -285,7 +286,7 @@ def test_signals_and_volumes(rank: int) -> None:
 
 def test_rewritten_with_open_sizes() -> None:
     made = onnxcam.rewrite(segmentation(side=None))
-    runner = onnxcam.explainer.Runner(made)
+    runner = Runner(made)
     for side in (16, 24):
         x = pictures(2, side=side)
         answer = runner.run({"image": x})

@@ -15,6 +15,7 @@ from targets.numbers import Numbers
 import onnxcam
 from onnxcam import Explainer, Explanation
 from onnxcam.errors import TargetError
+from onnxcam.runtime import Runner
 from onnxcam.targets import Similarity
 
 X = pictures(3)
@@ -80,7 +81,7 @@ def test_half_precision() -> None:
 def test_a_rewritten_model_holds_its_reference(explainer: Explainer) -> None:
     wanted = Similarity(photo(), "embedding")
     made = onnxcam.rewrite(two_heads(), target=wanted, preprocess="0-1")
-    runner = onnxcam.explainer.Runner(made)
+    runner = Runner(made)
     expected = explainer.run(X, target=wanted)["raw"]
     np.testing.assert_allclose(runner.run({"image": X})["cam"], expected, rtol=1e-4, atol=1e-7)
     reference = embedded(explainer, photo(seed=9), "embedding")

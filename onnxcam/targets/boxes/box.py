@@ -29,7 +29,12 @@ NOTHING = 0.05
 TOUCHING = 0.1
 """Overlap with a place asked for below which a detection is not the one that was meant."""
 
-_FOUND = "found"
+_FOUND, _COUNTED = "found", "counted"
+"""What is asked of a picture beforehand: how sure a detection is, and how many there may be."""
+
+_MANY = 8
+"""Rank from which it is cheaper to count what there is than to look for it one by one."""
+
 _NEAR = 1e-3
 _ANYWHERE = (0.0, 0.0, 0.0, 0.0)
 
@@ -62,7 +67,7 @@ class Box:
     is_placed = True
 
     def __post_init__(self) -> None:
-        if self.what not in (*WHAT, _FOUND):
+        if self.what not in (*WHAT, _FOUND, _COUNTED):
             raise TargetError(f"a box has no '{self.what}'; there are {', '.join(WHAT)}")
         if self.rank < 0 or self.count < 1:
             raise TargetError(f"detection {self.rank} does not exist; the best one is 0")
@@ -115,14 +120,15 @@ class Box:
         row, index, sure = self._choose(seen, rows, classes, places)
         box = seen.box_of(row)
         stacked = e.concat([e.unsqueeze(side, [-1]) for side in box], -1)
-        score = sure if self.what == _FOUND else self._score(seen, row, index, box)
+        asked = {_FOUND: lambda: sure, _COUNTED: lambda: seen.number(classes, NOTHING)}
+        score = asked.get(self.what, lambda: self._score(seen, row, index, box))()
         given = self.feeds()
         return Explained(
             tuple(Choice(one, given[one.name]) for one in (rows, classes, places)),
             index,
             score,
             seen.probability(row, index),
-            seeds_before_saturation(e, score, found.tensors),
+            {} if self.what in asked else seeds_before_saturation(e, score, found.tensors),
             {ROW_INPUT: row, CLASS_INPUT: index, PLACE_INPUT: stacked},
             stacked,
         )
@@ -202,18 +208,19 @@ class Box:
 
     def _require_detected(self, one: Box, case: Case) -> None:
         """Raise `TargetError` where the picture, if there is one, has no such detection."""
-        try:
-            _, chosen, _ = case.measure(replace(one, what=_FOUND))
-        except TargetError:  # no picture: a file is made
-            return
-        sure = float(chosen.min())
+        if one.rank >= _MANY and _least(case, Box(one.cls, what=_COUNTED)) < one.rank:
+            raise self._not_detected()
+        sure = _least(case, replace(one, what=_FOUND))
         if one.at is not None and sure < NOTHING * _NEAR * TOUCHING:
             raise TargetError(f"no detection overlaps the box {_shown(one.at)}")
         if one.at is None and sure < NOTHING:
-            of = "" if self.cls == BEST else f" of class '{self.cls}'"
-            raise TargetError(
-                f"there is no detection {self.rank}{of} in this picture; the best one is 0"
-            )
+            raise self._not_detected()
+
+    def _not_detected(self) -> TargetError:
+        of = "" if self.cls == BEST else f" of class '{self.cls}'"
+        return TargetError(
+            f"there is no detection {self.rank}{of} in this picture; the best one is 0"
+        )
 
 
 def require_detections(network: Network) -> Detections | Pyramid:
@@ -232,6 +239,15 @@ def require_detections(network: Network) -> Detections | Pyramid:
             f"it has no boxes; its outputs: {made}"
         )
     return found
+
+
+def _least(case: Case, asked: Box) -> float:
+    """The least that is measured of the pictures; infinite without one, when a file is made."""
+    try:
+        _, found, _ = case.measure(asked)
+    except TargetError:
+        return np.inf
+    return float(found.min())
 
 
 def _sides(e: Emitter, places: gs.Tensor, k: int) -> list[gs.Tensor]:

@@ -10,7 +10,7 @@ box:120,40,300,200       the detection that overlaps x1,y1,x2,y2, in the picture
 from __future__ import annotations
 
 from onnxcam.errors import TargetError
-from onnxcam.graph.layers import as_number
+from onnxcam.graph.named_layers import as_number
 from onnxcam.targets.boxes.box import PLACES, Box
 
 

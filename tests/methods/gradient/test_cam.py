@@ -10,6 +10,7 @@ from graphs import CLASSES, Build, pictures, weights
 
 import onnxcam
 from onnxcam.errors import MethodError
+from onnxcam.runtime import Runner
 
 
 def headed(*behind: str) -> onnx.ModelProto:
@@ -53,7 +54,7 @@ def test_any_chain_of_linear_layers_is_one_row(head: str) -> None:
     probe.graph.output.append(onnx.helper.make_tensor_value_info("conv2", 1, None))
     shifts = np.concatenate([np.zeros((1, 8)), np.eye(8)]).astype(np.float32)
     fed = np.broadcast_to(shifts[:, :, None, None], (9, 8, 8, 8)).copy()
-    runner = onnxcam.explainer.Runner(probe)
+    runner = Runner(probe)
     logits = runner.run({"image": np.repeat(x, 9, axis=0), "features": fed})["logits"][:, 3]
     seen = relu(runner.run({"image": x, "features": fed[:1]})["conv2"])[0]
     row = logits[1:] - logits[0]

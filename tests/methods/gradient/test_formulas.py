@@ -17,6 +17,7 @@ from onnxcam.compose import compose
 from onnxcam.graph.network import Network
 from onnxcam.methods import find_method
 from onnxcam.methods.channels import ChannelSum
+from onnxcam.runtime import Runner
 from onnxcam.targets import Classes
 
 Formula = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -116,7 +117,7 @@ def test_a_rewritten_model_carries_the_map(method: str, opset: int) -> None:
     x = pictures(3)
     made = onnxcam.rewrite(model, method, top=2)
     onnx.checker.check_model(made, full_check=True)
-    cam = onnxcam.explainer.Runner(made).run({"image": x})["cam"]
+    cam = Runner(made).run({"image": x})["cam"]
     close(cam, onnxcam.Explainer(model, method).run(x, top=2)["raw"])
 
 
@@ -124,7 +125,7 @@ def test_a_rewritten_model_carries_the_map(method: str, opset: int) -> None:
 @pytest.mark.parametrize("method", FORMULAS)
 def test_a_rewritten_model_may_leave_every_size_open(method: str, layer: str) -> None:
     made = onnxcam.rewrite(classifier(("n", 3, "h", "w")), method, layer=layer, top=2)
-    runner = onnxcam.explainer.Runner(made)
+    runner = Runner(made)
     for shape in ((2, 3, 16, 16), (1, 3, 20, 12)):
         x = pictures(2, side=20)[: shape[0], :, : shape[2], : shape[3]]
         fixed = onnxcam.Explainer(classifier(shape), method, layer=layer)
@@ -178,9 +179,7 @@ def test_a_map_is_the_sum_of_what_is_weighted(method: str, name: str) -> None:
     assert isinstance(chosen, ChannelSum)
     made = compose(Network(layout.make()), chosen, layout.layer, Classes((2,)))
     parts = chosen.weighted(made.scene)
-    answer = onnxcam.explainer.Runner(made.model({"map": made.raw, "parts": parts})).run(
-        {"image": x}
-    )
+    answer = Runner(made.model({"map": made.raw, "parts": parts})).run({"image": x})
     order = (0, layout.channel, *layout.spatial)
     summed = answer["parts"].transpose(order).sum(axis=1).reshape(answer["map"][:, 0].shape)
     close(relu(answer["map"][:, 0]), relu(summed))

@@ -18,6 +18,7 @@ from onnxcam.errors import LayerError, MethodError
 from onnxcam.graph.emitter import Emitter
 from onnxcam.graph.network import Network
 from onnxcam.methods.layered.biases import find_biases
+from onnxcam.runtime import Runner
 from onnxcam.targets import Classes
 
 
@@ -146,7 +147,7 @@ def test_a_bias_on_another_way_does_not_count() -> None:
 )
 def test_it_has_the_pictures_size_and_bakes(model: onnx.ModelProto, x: np.ndarray) -> None:
     made = onnxcam.rewrite(model, "fullgrad", top=2)
-    baked = onnxcam.explainer.Runner(made).run({"image": x})["cam"]
+    baked = Runner(made).run({"image": x})["cam"]
     assert baked.shape == (len(x), 2, 16, 16)
     assert np.isfinite(baked).all()
     assert baked.min() >= 0

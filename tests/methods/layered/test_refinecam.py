@@ -13,6 +13,7 @@ from methods.gradient.layouts import VARYING
 import onnxcam
 from onnxcam.errors import MethodError
 from onnxcam.methods import find_method
+from onnxcam.runtime import Runner
 
 LAYERS = ["relu1", "features"]
 
@@ -79,7 +80,7 @@ def test_other_layouts_get_the_pictures_size(name: str) -> None:
 def test_it_bakes() -> None:
     x = pictures()
     made = onnxcam.rewrite(vgg_like(), "refinecam", LAYERS)
-    baked = onnxcam.explainer.Runner(made).run({"image": x})["cam"]
+    baked = Runner(made).run({"image": x})["cam"]
     expected = onnxcam.Explainer(vgg_like(), "refinecam", LAYERS).run(x)["raw"]
     np.testing.assert_array_equal(baked, expected)
 

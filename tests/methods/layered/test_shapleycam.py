@@ -10,6 +10,7 @@ from methods.gradient.layouts import LAYOUTS, VARYING
 from methods.layered.tails import at_layer, logit, probability, softmax
 
 import onnxcam
+from onnxcam.runtime import Runner
 from onnxcam.targets import Classes
 
 SCORES = {"logit": logit, "probability": probability}
@@ -86,7 +87,7 @@ def test_a_softmax_behind_pooling_in_closed_form() -> None:
 def test_it_bakes_for_every_opset(opset: int) -> None:
     model, x = classifier(("n", 3, 16, 16), opset), pictures(2)
     made = onnxcam.rewrite(model, "shapleycam", score="probability")
-    baked = onnxcam.explainer.Runner(made).run({"image": x})["cam"]
+    baked = Runner(made).run({"image": x})["cam"]
     expected = onnxcam.Explainer(model, "shapleycam", score="probability").run(x)["raw"]
     np.testing.assert_array_equal(baked, expected)
 

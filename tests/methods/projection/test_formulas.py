@@ -16,6 +16,7 @@ import onnxcam
 from onnxcam.autodiff import engine
 from onnxcam.errors import MethodError
 from onnxcam.methods import find_method
+from onnxcam.runtime import Runner
 
 Formula = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -114,9 +115,9 @@ def test_open_sizes(method: str, side: int) -> None:
     model = classifier(("n", 3, "h", "w"))
     rewritten = onnxcam.rewrite(model, method=method, layer="features")
     x = pictures(2, side=2 * side)
-    found = onnxcam.explainer.Runner(rewritten).run({"image": x})
+    found = Runner(rewritten).run({"image": x})
     fixed = onnxcam.rewrite(classifier((2, 3, 2 * side, 2 * side)), method=method, layer="features")
-    wanted = onnxcam.explainer.Runner(fixed).run({"image": x})["cam"]
+    wanted = Runner(fixed).run({"image": x})["cam"]
     assert wanted.shape == (2, 1, side, side)
     close(found["cam"], wanted)
 
