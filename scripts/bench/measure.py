@@ -27,7 +27,7 @@ BLOCK = 0.25
 LONG = 10.0
 """Seconds from which a run is not repeated."""
 
-MOST, LEAST = 9, 3
+MOST, LEAST = 25, 3
 """Rounds."""
 
 

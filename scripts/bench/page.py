@@ -193,10 +193,10 @@ def _times_ours(measured: Measured, found: Found) -> str:
 
 
 def _start(measured: Measured, found: Found) -> str:
-    base = _base(found)
+    base, held = _base(found), f"{_memory(measured, found)} MB"
     if base is None or base is measured:
-        return _seconds(measured)
-    return f"{_seconds(measured)}, {_spread(_ratios(measured, base))}x"
+        return f"{_seconds(measured)}; {held}"
+    return f"{_seconds(measured)}, {_spread(_ratios(measured, base))}x; {held}"
 
 
 def _memory(measured: Measured, found: Found) -> str:
@@ -214,7 +214,10 @@ def _pictures(measured: Measured, found: Found) -> str:
 UNITS: dict[str, tuple[Cell, str]] = {
     "ratio": (_ratio, "In multiples of the bare model's forward pass."),
     "seconds": (_times_ours, "The others also in multiples of onnxcam's."),
-    "start": (_start, "The others also in multiples of the first column."),
+    "start": (
+        _start,
+        "The others also in multiples of the first column; and the most memory that was resident.",
+    ),
     "memory": (_memory, "Megabytes, the most that was resident."),
     "pictures": (_pictures, "The others also in multiples of reading and predicting."),
 }

@@ -69,19 +69,22 @@ CNNS = {
 TRANSFORMERS = {"vit_tiny": "ViT-Tiny/16", "vit_base": "ViT-B/16", "swin_t": "Swin-T"}
 VOLUMES = {"volumes": "3-D net, 144x168x152"}
 ALL = CNNS | TRANSFORMERS | VOLUMES
-BATCHES = (1, 16)
+BATCH = 16
+SOME = ("resnet50", "mobilenet_v3_large", "vit_tiny")
+"""The networks that are batched where a batch shows little else than in the first tables."""
 
 GRADIENT = ("prediction", "own", "pytorch_grad_cam", "torchcam", "captum", "onnx2torch")
 TWO = ("prediction", "own", "pytorch_grad_cam")
 
 
-def _everywhere(names: tuple[str, ...], **what: object) -> tuple[Row, ...]:
-    """Every network, one picture and a batch of them."""
+def _everywhere(
+    names: tuple[str, ...], batched: Iterable[str] = tuple(CNNS | TRANSFORMERS), **what: object
+) -> tuple[Row, ...]:
+    """Every network with one picture, and those `batched` with a batch of them."""
     return tuple(
-        Row(title, network, names, batch=batch, **what)  # type: ignore[arg-type]
-        for batch in BATCHES
-        for network, title in ALL.items()
-        if not (network == "volumes" and batch > 1)  # half a gigabyte of input
+        Row(ALL[network], network, names, batch=batch, **what)  # type: ignore[arg-type]
+        for batch, networks in ((1, ALL), (BATCH, batched))
+        for network in networks
     )
 
 
@@ -109,25 +112,32 @@ METHODS = {
 }
 
 TABLES = (
+    Table(
+        "price",
+        "What Grad-CAM costs",
+        "One class, at the layer that onnxcam chooses; nobody else takes part, so there are more "
+        "rounds.",
+        _everywhere(("prediction", "own"), layers=()),
+    ),
     Table("last", "Grad-CAM, last layer", "One class.", _everywhere(GRADIENT)),
     Table(
         "middle",
         "Grad-CAM, a layer in the middle",
         "One class; the gradient passes half of the network.",
-        _everywhere(GRADIENT, layers=("middle",)),
+        _everywhere(GRADIENT, SOME, layers=("middle",)),
     ),
     Table(
         "five",
         "Grad-CAM, five classes",
         "The last layer. onnxcam explains them in one run; pytorch-grad-cam takes every picture "
         "five times, torchcam keeps its graph for five backward passes, Captum is called as often.",
-        _everywhere(GRADIENT, classes=5),
+        _everywhere(GRADIENT, SOME, classes=5),
     ),
     Table(
         "gradient",
         "The gradient to the image",
         "Of one class's logit, all the way through.",
-        _everywhere(("prediction", "own", "captum", "onnx_ad"), method="gradient"),
+        _everywhere(("prediction", "own", "captum", "onnx_ad"), SOME, method="gradient"),
     ),
     Table(
         "scorecam",
@@ -207,7 +217,7 @@ TABLES = (
     ),
     Table(
         "start",
-        "From nothing to a heatmap: time",
+        "From nothing to a heatmap",
         "A new process imports its library, loads the network, explains one input, and ends.",
         tuple(
             Row(f"{CNNS[network]}, {title}", network, names, method)
@@ -236,10 +246,10 @@ TABLES = (
     Table(
         "memory",
         "Peak memory",
-        "Of such a process, at batch 1 and 16.",
+        "Of such a process for Grad-CAM, at batch 1 and 16.",
         tuple(
-            Row(title, network, GRADIENT, batch=batch)
-            for batch in BATCHES
+            Row(title, network, TWO, batch=batch)
+            for batch in (1, BATCH)
             for network, title in ALL.items()
             if network in ("mobilenet_v3_large", "resnet50", "vgg16", "vit_base", "volumes")
             and not (network == "volumes" and batch > 1)
@@ -257,7 +267,7 @@ TABLES = (
                 f"{CNNS[network]}, {f'overlays as {written.upper()}' if written else 'maps'}",
                 network,
                 ("pictures.prediction", "pictures.own", "pictures.pytorch_grad_cam"),
-                batch=16,
+                batch=BATCH,
                 written=written,
                 side=1024,
             )

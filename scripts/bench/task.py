@@ -36,9 +36,10 @@ class Place:
 class Task:
     """Explain `classes` of every input of a batch by a method, at layers of a network.
 
-    `folder` is the network's and has its name; `layers` are names in its `places.json`; `threads`
-    is how many each library may use on the CPU; `device` is "cpu" or "cuda". `pictures` are JPEG
-    files, where a stream is explained; `written` is the format of overlays, where they are written.
+    `folder` is the network's and has its name; `layers` are names in its `places.json`, none of
+    them is the choice that a library makes by itself; `threads` is how many each library may use on
+    the CPU; `device` is "cpu" or "cuda". `pictures` are JPEG files, where a stream is explained;
+    `written` is the format of overlays, where they are written.
     """
 
     folder: Path

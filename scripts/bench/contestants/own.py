@@ -23,7 +23,7 @@ def _rewritten(task: Task) -> Run:
     made = onnxcam.rewrite(
         task.model,
         task.method,
-        layer=tensors[0] if len(tensors) == 1 else tensors,
+        layer=tensors or None,
         top=len(task.classes),
         profile=task.device,
     )
