@@ -3,6 +3,9 @@
 In memory such a tensor says by itself where its values are: its `location` is relative to its
 `basepath`. Both are entries that onnx knows; files leave `basepath` out, and runtimes refuse it
 (`detached`), because there the folder is the model's own.
+
+Large weights that are in the model's own file are left there in the same way (`leave`); an entry
+tells that file from one that was written since.
 """
 
 from __future__ import annotations
@@ -27,6 +30,9 @@ LARGEST_MESSAGE = 2**31 - 1
 _SAID = {"basepath", "location", "offset", "length"}
 """Entries of an external tensor that `attach` has seen."""
 
+_STATE = "onnxcam:state"
+"""Entry of a tensor whose values are in the model's own file: its state when it was read."""
+
 LARGEST_READ = 1024
 """Tensors of up to this many elements are read with the model: shape arithmetic needs them."""
 
@@ -40,14 +46,17 @@ _BITS = {
 
 @dataclass(frozen=True)
 class Place:
-    """Where a tensor's values are."""
+    """Where a tensor's values are; in the model's own file if that has a `state`."""
 
     file: Path
     offset: int
     length: int
+    state: str = ""
 
     def read(self) -> bytes:
         """The bytes there; `ModelError` when they cannot be read (any more)."""
+        if self.state and state_of(self.file) != self.state:
+            raise ModelError(f"{self.file}: changed since the model was read; load it again")
         try:
             with self.file.open("rb") as data:
                 data.seek(self.offset)
@@ -57,6 +66,15 @@ class Place:
         if len(found) != self.length:
             raise ModelError(f"{self.file}: got shorter since the model was read; load it again")
         return found
+
+
+def state_of(file: Path) -> str:
+    """What tells that a file was written again; "" where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return ""
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ino}"
 
 
 Container = onnx.GraphProto | onnx.FunctionProto
@@ -92,9 +110,15 @@ def is_external(tensor: onnx.TensorProto) -> bool:
     return bool(tensor.data_location == onnx.TensorProto.EXTERNAL)
 
 
+def has_external(model: onnx.ModelProto) -> bool:
+    """Whether some of a model's values are in files."""
+    return any(True for _ in _external(model))
+
+
 def places(model: onnx.ModelProto) -> list[Place]:
     """Where the values that are in other files are; `ModelError` for a model without `attach`."""
-    return [place_of(tensor) for tensor, _ in _external(model)]
+    found = [place_of(tensor) for tensor, _ in _external(model)]
+    return [place for place in found if not place.state]
 
 
 def place_of(tensor: onnx.TensorProto) -> Place:
@@ -106,7 +130,7 @@ def place_of(tensor: onnx.TensorProto) -> Place:
             f"ModelProto does not say in which folder; give the model's path instead"
         )
     file = Path(said["basepath"], said["location"])
-    return Place(file, int(said["offset"]), int(said["length"]))
+    return Place(file, int(said["offset"]), int(said["length"]), said.get(_STATE, ""))
 
 
 def attach(model: onnx.ModelProto, path: Path) -> bool:
@@ -203,9 +227,17 @@ def _set(tensor: onnx.TensorProto, folder: Path | None, location: str, place: Pl
         tensor.external_data.add(key=key, value=str(value))
 
 
+def leave(tensor: onnx.TensorProto, place: Place) -> None:
+    """Leave a weight in the model's own file, which has it at `place`."""
+    _set(tensor, place.file.parent, place.file.name, place)
+    tensor.external_data.add(key=_STATE, value=place.state)
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.ClearField("raw_data")
+
+
 def _read(tensor: onnx.TensorProto, place: Place) -> None:
     tensor.raw_data = place.read()
-    tensor.data_location = onnx.TensorProto.DEFAULT
+    tensor.ClearField("data_location")
     del tensor.external_data[:]
 
 
@@ -226,28 +258,36 @@ def values(tensor: onnx.TensorProto) -> np.ndarray:
 
 def completed(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same model, its external data read into it if one message can hold them."""
-    outside = sum(place.length for place in places(model))
-    if outside and outside + model.ByteSize() <= LARGEST_MESSAGE:
-        for tensor, _ in _external(model):
-            _read(tensor, place_of(tensor))
+    outside = [(tensor, place_of(tensor)) for tensor, _ in _external(model)]
+    if sum(place.length for _, place in outside) + model.ByteSize() <= LARGEST_MESSAGE:
+        for tensor, place in outside:
+            _read(tensor, place)
     return model
 
 
 def detached(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Path | None]:
     """A model as a file in the folder that comes with it would say it; itself without one."""
+    if not has_external(model):
+        return model, None
     files = {place.file for place in places(model)}
     if not files:
-        return model, None
+        return moved(model, {}), None
     folder = Path(os.path.commonpath([file.parent for file in files]))
     return moved(model, {file: (file.relative_to(folder).as_posix(), 0) for file in files}), folder
 
 
 def moved(model: onnx.ModelProto, to: Mapping[Path, tuple[str, int]]) -> onnx.ModelProto:
-    """A copy whose external data are in other files: by file, its new location and offset there."""
+    """A copy whose external data are in other files: by file, its new location and offset there.
+
+    What was left in the model's own file is read into it.
+    """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     for tensor, _ in _external(copy):
         place = place_of(tensor)
-        location, start = to[place.file]
-        _set(tensor, None, location, replace(place, offset=start + place.offset))
+        if place.state:
+            _read(tensor, place)
+        else:
+            location, start = to[place.file]
+            _set(tensor, None, location, replace(place, offset=start + place.offset))
     return copy

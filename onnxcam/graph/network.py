@@ -36,11 +36,14 @@ class Network:
         with damage():
             loaded, file = load_with_file(model)
             self.proto: onnx.ModelProto = in_normal_form(without_explanation(loaded))
+            self._file = file if self.proto is loaded else None
+            del loaded
+            if self._file is not None:
+                self.proto = self._file.without_weights(self.proto)
             self._facts = Facts(self.proto)
             found = self._facts.tensors
             self.graph: gs.Graph = gs.import_onnx(self.proto)
         self.answers: dict[Callable[..., Any], Any] = {}
-        self._file = file if self.proto is loaded else None
         self.tensors: dict[str, gs.Tensor] = self.graph.tensors()
         for node in self.graph.nodes:
             if node.op == "Constant" and "value" in node.attrs:
@@ -70,7 +73,7 @@ class Network:
     @property
     def folder(self) -> Path | None:
         """Where external data that `serialized` speaks of are; None where there are none."""
-        return self._detached[1]
+        return None if self._file is not None else self._detached[1]
 
     @cached_property
     def _detached(self) -> tuple[onnx.ModelProto, Path | None]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import onnx
 
 from onnxcam.errors import ModelError
-from onnxcam.graph.external import moved, places
+from onnxcam.graph.external import has_external, moved, places
 
 _CHUNK = 1 << 30
 _ALIGNMENT = 1 << 16
@@ -37,7 +37,7 @@ def save_model(model: onnx.ModelProto, path: str | os.PathLike[str]) -> list[Pat
             if data.resolve() in files:
                 raise ModelError(f"{data} holds weights of the model itself; choose another name")
             kept = {file: (data.name, start) for file, start in _joined(files, data).items()}
-        onnx.save(moved(model, kept) if files else model, str(path))
+        onnx.save(moved(model, kept) if has_external(model) else model, str(path))
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: cannot be written ({error})") from None
     return [path, *dict.fromkeys(folder / location for location, _ in kept.values())]

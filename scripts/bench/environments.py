@@ -48,6 +48,8 @@ class Contestant:
 CONTESTANTS = {
     "prediction": Contestant("the bare model", HERE, "onnxruntime"),
     "own": Contestant("onnxcam", HERE, "onnxcam"),
+    "rewritten": Contestant("a file rewritten before", HERE, "onnxruntime"),
+    "explainer": Contestant("onnxcam's Explainer", HERE, "onnxcam"),
     "pytorch_grad_cam": Contestant("pytorch-grad-cam", TORCH, "grad-cam"),
     "torchcam": Contestant("torchcam", TORCH, "torchcam"),
     "captum": Contestant("Captum", TORCH, "captum"),
@@ -60,7 +62,8 @@ CONTESTANTS = {
     "pictures.own": Contestant("onnxcam", HERE, "onnxcam"),
     "pictures.pytorch_grad_cam": Contestant("pytorch-grad-cam", TORCH, "grad-cam"),
 }
-BASE, OWN = ("prediction", "script", "pictures.prediction"), ("own", "command", "pictures.own")
+BASE = ("prediction", "script", "pictures.prediction")
+OWN = ("own", "explainer", "command", "pictures.own", "rewritten")
 """Whoever of a row others are measured in, and who is ours."""
 
 

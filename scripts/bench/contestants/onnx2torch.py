@@ -9,12 +9,14 @@ from dataclasses import replace
 
 import numpy as np
 import onnx
-import onnx2torch
 import torch
 
 from bench.contestants.pytorch_grad_cam import on
 from bench.contestants.torch_module import image, module, output_of
 from bench.task import Place, Run, Task
+
+# isort: split
+import onnx2torch
 
 SAME = 1e-4
 """Of the largest value: what a conversion may change."""

@@ -16,7 +16,9 @@ def enter(task: Task) -> Run:
         for dim in value.type.tensor_type.shape.dim:
             if dim.dim_param == "nadj":  # the number of seeds, behind the tensor's own axes
                 dim.dim_value = 1
-    running = session(adjoint.SerializeToString(), task)
+    made = adjoint.SerializeToString()
+    del adjoint  # it need not be held while a session starts
+    running = session(made, task)
     seed = np.zeros((task.batch, 1000, 1), np.float32)
     seed[:, task.classes[0]] = 1
     feeds = {"image": task.input, "adj_logits": seed}

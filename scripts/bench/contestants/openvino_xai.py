@@ -19,8 +19,12 @@ def enter(task: Task) -> Run:
     if task.device != "cpu":
         raise ValueError("it explains on the CPU")
     core = ov.Core()
+    layer = {"target_layer": task.place.tensor.removesuffix("_output_0")}  # as the node is called
     method = METHODS[task.method](
-        core.read_model(task.model), embed_scaling=False, prepare_model=False
+        core.read_model(task.model),
+        embed_scaling=False,
+        prepare_model=False,
+        **(layer if task.method == "reciprocam" else {}),  # the other has tokens by itself
     )
     explained = method.prepare_model(load_model=False)
     settings = {"INFERENCE_NUM_THREADS": task.threads, "INFERENCE_PRECISION_HINT": "f32"}

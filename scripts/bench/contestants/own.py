@@ -6,7 +6,8 @@ import numpy as np
 import onnx
 
 import onnxcam
-from bench.contestants.prediction import PROVIDERS, session
+from bench.contestants import explainer
+from bench.contestants.prediction import session
 from bench.task import Run, Task
 from onnxcam.gradients import append_gradients
 from onnxcam.methods import find_method
@@ -15,36 +16,28 @@ from onnxcam.methods import find_method
 def enter(task: Task) -> Run:
     if task.method == "gradient":
         return _gradient(task)
-    return _rewritten(task) if find_method(task.method).bakes else _searched(task)
+    return _rewritten(task) if find_method(task.method).bakes else explainer.enter(task)
 
 
 def _rewritten(task: Task) -> Run:
-    tensors = [place.tensor for place in task.places]
     made = onnxcam.rewrite(
         task.model,
         task.method,
-        layer=tensors or None,
+        layer=[place.tensor for place in task.places] or None,
         top=len(task.classes),
         profile=task.device,
-    )
-    running = session(made.SerializeToString(), task)
-    del made
+    ).SerializeToString()  # the model itself need not be held while a session starts
+    running = session(made, task)
     feeds = {"image": task.input, "cam_class": np.array([task.classes], np.int64)}
     return lambda: running.run(["cam"], feeds)[0][0, 0]
 
 
-def _searched(task: Task) -> Run:
-    explainer = onnxcam.Explainer(
-        task.model, task.method, layer=task.place.tensor, providers=PROVIDERS[task.device]
-    )
-    x, (one,) = task.input, task.classes
-    return lambda: explainer.run(x, target=one, outputs=())["raw"][0, 0]
-
-
 def _gradient(task: Task) -> Run:
     """With respect to the image, of one class's logit."""
-    model = append_gradients(onnx.load(task.model), of="logits", wrt=["image"], seed=True)
-    running = session(model.SerializeToString(), task)
+    made = append_gradients(
+        onnx.load(task.model), of="logits", wrt=["image"], seed=True
+    ).SerializeToString()
+    running = session(made, task)
     seed = np.zeros((task.batch, 1000), np.float32)
     seed[:, task.classes[0]] = 1
     feeds = {"image": task.input, "logits_seed": seed}
