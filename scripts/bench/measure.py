@@ -141,7 +141,7 @@ def difference(own: np.ndarray, other: np.ndarray) -> float | None:
     """The largest difference of two maps, each scaled to [0, 1]; ours is first enlarged to theirs.
 
     Of gradients, (C, H, W), the largest over the largest of ours. None for what cannot be compared:
-    an empty map, or volumes of different sizes.
+    an empty map, one with NaN, or volumes of different sizes.
     """
     if own.ndim == 3 and own.shape == other.shape and own.shape[0] == 3:
         return float(np.abs(own - other).max() / np.abs(own).max())
@@ -152,7 +152,8 @@ def difference(own: np.ndarray, other: np.ndarray) -> float | None:
         if own.ndim != 2:
             return None
         mine = _unit(cv2.resize(mine, other.shape[::-1], interpolation=cv2.INTER_LINEAR))
-    return float(np.abs(mine - _unit(np.maximum(other, 0))).max())
+    apart = float(np.abs(mine - _unit(np.maximum(other, 0))).max())
+    return apart if np.isfinite(apart) else None
 
 
 def _unit(values: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import os
 import platform
 import re
@@ -119,7 +120,8 @@ def _section(table: Table, rows: Rows) -> str:
         for name in names:
             cells.append(_cell(table, name, found, reasons))
         if compared:
-            apart = [m.difference for m in found.values() if m.difference is not None]
+            differences = (m.difference for m in found.values())
+            apart = [one for one in differences if one is not None and math.isfinite(one)]
             cells.append(f"{max(apart):.0e}" if apart else "")
         lines.append(_line(cells))
     notes = [f"{mark} {reason}" for reason, mark in reasons.items()]

@@ -109,7 +109,6 @@ METHODS = {
     "kpcacam": "KPCA-CAM",
     "fem": "FEM",
     "shapleycam": "Shapley-CAM",
-    "finercam": "Finer-CAM",
 }
 
 TABLES = (
@@ -143,11 +142,16 @@ TABLES = (
     ),
     Table(
         "scorecam",
-        "Score-CAM",
-        "A picture; as many forward passes as the layer has channels, in batches of 32.",
+        "Score-CAM and Ablation-CAM",
+        "A picture. As many forward passes as the layer has channels, in batches of 32, of the whole "
+        "network or of what is behind the layer.",
         tuple(
-            Row(CNNS[network], network, ("own", "pytorch_grad_cam", "torchcam"), "scorecam")
-            for network in ("mobilenet_v3_large", "resnet50")
+            Row(f"{CNNS[network]}, {title}", network, names, method)
+            for network, method, title, names in (
+                ("mobilenet_v3_large", "scorecam", "Score-CAM", (*TWO[1:], "torchcam")),
+                ("mobilenet_v3_large", "ablationcam", "Ablation-CAM", TWO[1:]),
+                ("resnet50", "scorecam", "Score-CAM", TWO[1:]),
+            )
         ),
         unit="seconds",
     ),
@@ -171,7 +175,8 @@ TABLES = (
     Table(
         "methods",
         "Other methods",
-        "The last layer, one class.",
+        "The last layer, one class. FEM's formula and the sign of Eigen-CAM's component are not "
+        "pytorch-grad-cam's on purpose ([why](docs/methods.md)).",
         tuple(
             Row(f"{CNNS[network]}, {title}", network, TWO, method)
             for network in ("resnet50", "mobilenet_v3_large")

@@ -94,8 +94,9 @@ class TestDifference:
         large = cv2.resize(self.heat, (8, 6), interpolation=cv2.INTER_LINEAR)
         assert difference(self.heat, large) < 1e-6
 
-    def test_an_empty_map_cannot_be_compared(self):
+    def test_an_empty_map_and_nan_cannot_be_compared(self):
         assert difference(-self.heat, self.heat) is None
+        assert difference(self.heat, self.heat * np.nan) is None
 
     def test_gradients_keep_their_sign(self):
         gradient = np.stack([self.heat, -self.heat, self.heat])

@@ -64,7 +64,10 @@ def test_rates_are_pictures_a_second_and_ratios_of_time(environments):
 
 def test_only_what_was_measured_is_shown(environments):
     lines = shown(environments, "scorecam", {"own": Measured([1.0])})
-    assert [line for line in lines if line.startswith("## ")] == ["## In short", "## Score-CAM"]
+    assert [line for line in lines if line.startswith("## ")] == [
+        "## In short",
+        "## Score-CAM and Ablation-CAM",
+    ]
 
 
 def test_results_are_kept_line_by_line_and_the_last_counts(tmp_path):

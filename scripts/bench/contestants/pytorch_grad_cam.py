@@ -23,10 +23,7 @@ CLASSES = {
     "eigengradcam": "EigenGradCAM",
     "kpcacam": "KPCA_CAM",
     "fem": "FEM",
-    "fullgrad": "FullGrad",
     "shapleycam": "ShapleyCAM",
-    "finercam": "FinerCAM",
-    "random": "RandomCAM",
     "scorecam": "ScoreCAM",
     "ablationcam": "AblationCAM",
 }
