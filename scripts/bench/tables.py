@@ -143,8 +143,8 @@ TABLES = (
     Table(
         "scorecam",
         "Score-CAM and Ablation-CAM",
-        "A picture. As many forward passes as the layer has channels, in batches of 32, of the whole "
-        "network or of what is behind the layer.",
+        "A picture. As many forward passes as the layer has channels, in batches of 32: of the "
+        "whole network, or of what is behind the layer.",
         tuple(
             Row(f"{CNNS[network]}, {title}", network, names, method)
             for network, method, title, names in (
