@@ -62,12 +62,10 @@ def in_turns(
     failed: dict[str, str] = {}
     for name in names:
         try:
-            ask = environments.of(name).ask
-            prepared[name] = ask("enter", contestant=name, task=task.text())
-            ask("time", contestant=name, count=0)
+            worker = environments.of(name)
+            prepared[name] = worker.ask("enter", contestant=name, task=task.text())
         except Failed as reason:
             failed[name] = str(reason)
-            prepared.pop(name, None)
     try:
         seconds = _rounds(environments, list(prepared), failed, budget)
         apart = _differences(environments, [name for name in seconds if name not in failed])

@@ -58,6 +58,8 @@ def _summary(sections: Sequence[tuple[Table, Rows]]) -> str:
     head = ["", "onnxcam, of the prediction", *packages]
     lines = [_line(head), _line(["---"] * len(head))]
     for table, rows in sections:
+        if table.unit == "memory":
+            continue
         ours: list[float] = []
         others: dict[str, list[float]] = {title: [] for title in packages}
         for _, found in rows:

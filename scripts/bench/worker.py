@@ -32,14 +32,15 @@ def peak() -> float:
     return int(found[1]) / 1024
 
 
-def timed(run: Run, count: int) -> list[float]:
-    """Seconds of each of so many runs."""
-    spent = []
+def timed(run: Run, count: int) -> tuple[list[float], object]:
+    """Seconds of each of so many runs, and what the last one gave."""
+    spent: list[float] = []
+    result: object = None
     for _ in range(count):
         start = time.perf_counter()
-        run()
+        result = run()
         spent.append(time.perf_counter() - start)
-    return spent
+    return spent, result
 
 
 class Worker:
@@ -47,6 +48,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._runs: dict[str, Run] = {}
+        self._results: dict[str, Any] = {}
 
     def make(self, folder: str) -> None:
         import_module("bench.make").make(Path(folder))
@@ -58,13 +60,16 @@ class Worker:
         return time.perf_counter() - start
 
     def time(self, contestant: str, count: int) -> list[float]:
-        return timed(self._runs[contestant], count)
+        spent, self._results[contestant] = timed(self._runs[contestant], count)
+        return spent
 
     def result(self, contestant: str, path: str) -> None:
-        np.save(path, self._runs[contestant]())
+        """Write what the last run gave."""
+        np.save(path, self._results[contestant])
 
     def leave(self) -> None:
         self._runs.clear()
+        self._results.clear()
 
 
 def main() -> None:

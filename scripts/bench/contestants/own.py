@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx
 
 import onnxcam
 from bench.contestants import explainer
@@ -34,9 +33,7 @@ def _rewritten(task: Task) -> Run:
 
 def _gradient(task: Task) -> Run:
     """With respect to the image, of one class's logit."""
-    made = append_gradients(
-        onnx.load(task.model), of="logits", wrt=["image"], seed=True
-    ).SerializeToString()
+    made = append_gradients(task.model, of="logits", wrt=["image"], seed=True).SerializeToString()
     running = session(made, task)
     seed = np.zeros((task.batch, 1000), np.float32)
     seed[:, task.classes[0]] = 1
