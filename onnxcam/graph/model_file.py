@@ -43,7 +43,10 @@ class ModelFile:
         data = self._read.getvalue()
         if len(data) < LARGE or not self._state:
             return model
-        spans = raw_data_of_initializers(data)
+        try:
+            spans = raw_data_of_initializers(data)
+        except ValueError:  # protobuf reads more than onnx writes
+            return model
         for tensor, span in zip(model.graph.initializer, spans, strict=True):
             if span is None or math.prod(tensor.dims) <= LARGEST_READ:
                 continue
