@@ -10,12 +10,6 @@ from onnxcam.autodiff.cotangent import Cotangent, dense
 from onnxcam.autodiff.registry import Derivative, Key, derivative_of, replaced
 from onnxcam.autodiff.walk import find_path, pull_back
 from onnxcam.graph.emitter import Emitter
-from onnxcam.graph.network import Network
-
-
-def path_between(network: Network, wrt: Iterable[str], of: Iterable[str]) -> list[gs.Node]:
-    """Nodes through which `of` depends differentiably on `wrt` (tensor names), in file order."""
-    return find_path(network.graph.nodes, wrt, of).nodes
 
 
 def is_straight_through(e: Emitter, wrt: Iterable[str], of: Iterable[str]) -> bool:

@@ -259,7 +259,8 @@ def values(tensor: onnx.TensorProto) -> np.ndarray:
 def completed(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same model, its external data read into it if one message can hold them."""
     outside = [(tensor, place_of(tensor)) for tensor, _ in _external(model)]
-    if sum(place.length for _, place in outside) + model.ByteSize() <= LARGEST_MESSAGE:
+    length = sum(place.length for _, place in outside)
+    if outside and length + model.ByteSize() <= LARGEST_MESSAGE:  # its size is a pass over it all
         for tensor, place in outside:
             _read(tensor, place)
     return model
@@ -267,9 +268,10 @@ def completed(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def detached(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Path | None]:
     """A model as a file in the folder that comes with it would say it; itself without one."""
-    if not has_external(model):
+    outside = [place_of(tensor) for tensor, _ in _external(model)]
+    if not outside:
         return model, None
-    files = {place.file for place in places(model)}
+    files = {place.file for place in outside if not place.state}
     if not files:
         return moved(model, {}), None
     folder = Path(os.path.commonpath([file.parent for file in files]))

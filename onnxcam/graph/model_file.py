@@ -34,7 +34,7 @@ class ModelFile:
         assert self._read is not None
         return onnx.load_model_from_string(self._read.getvalue(), format="protobuf")
 
-    def without_weights(self, model: onnx.ModelProto) -> onnx.ModelProto:
+    def lightened(self, model: onnx.ModelProto) -> onnx.ModelProto:
         """What `parsed` gave, its large weights left in the file; itself where that is small.
 
         `model` is used up.

@@ -39,7 +39,7 @@ class Network:
             self._file = file if self.proto is loaded else None
             del loaded
             if self._file is not None:
-                self.proto = self._file.without_weights(self.proto)
+                self.proto = self._file.lightened(self.proto)
             self._facts = Facts(self.proto)
             found = self._facts.tensors
             self.graph: gs.Graph = gs.import_onnx(self.proto)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.environments import Environments
 from bench.measure import Measured, from_nothing, in_turns
@@ -79,21 +80,20 @@ TWO = ("prediction", "own", "pytorch_grad_cam")
 
 
 def _everywhere(
-    names: tuple[str, ...], batched: Iterable[str] = tuple(CNNS | TRANSFORMERS), **what: object
+    names: tuple[str, ...], batched: Iterable[str] = tuple(CNNS | TRANSFORMERS), **what: Any
 ) -> tuple[Row, ...]:
     """Every network with one picture, and those `batched` with a batch of them."""
     return tuple(
-        Row(ALL[network], network, names, batch=batch, **what)  # type: ignore[arg-type]
+        Row(ALL[network], network, names, batch=batch, **what)
         for batch, networks in ((1, ALL), (BATCH, batched))
         for network in networks
     )
 
 
-def _growing(rows: Iterable[tuple[object, dict[str, object]]]) -> tuple[Row, ...]:
+def _growing(rows: Iterable[tuple[object, dict[str, Any]]]) -> tuple[Row, ...]:
     """ResNet-50, with one thing after the other made larger."""
     return tuple(
-        Row(str(title), **{"network": "resnet50", "names": TWO} | what)  # type: ignore[arg-type]
-        for title, what in rows
+        Row(str(title), **{"network": "resnet50", "names": TWO} | what) for title, what in rows
     )
 
 

@@ -8,7 +8,8 @@ import pytest
 from autodiff.numeric import complete, graph_model, session_of
 from onnx import helper
 
-from onnxcam.autodiff import OneHot, differentiate, path_between
+from onnxcam.autodiff import OneHot, differentiate
+from onnxcam.autodiff.walk import find_path
 from onnxcam.errors import LayerError, ModelError, UnsupportedOperatorError
 from onnxcam.gradients import append_gradients
 from onnxcam.graph.emitter import Emitter
@@ -41,9 +42,9 @@ def test_only_the_path_is_visited() -> None:
         node("Sigmoid", "score", "behind"),
     ]
     network = Network(graph_model(nodes, {"x": SIZE}, ["behind"]))
-    assert ops(path_between(network, ["layer"], ["score"])) == ["Tanh", "Add"]
-    assert ops(path_between(network, ["score"], ["score"])) == []
-    assert path_between(network, ["behind"], ["score"]) == []
+    assert ops(find_path(network.graph.nodes, ["layer"], ["score"]).nodes) == ["Tanh", "Add"]
+    assert ops(find_path(network.graph.nodes, ["score"], ["score"]).nodes) == []
+    assert find_path(network.graph.nodes, ["behind"], ["score"]).nodes == []
 
 
 def test_an_operator_without_a_rule_off_the_path_is_no_obstacle() -> None:
@@ -144,7 +145,7 @@ def test_an_operator_without_a_rule_is_named() -> None:
 def test_a_zero_derivative_cuts_the_path() -> None:
     nodes = [node("Floor", "x", "f"), node("Exp", "f", "y")]
     model = graph_model(nodes, {"x": SIZE}, ["y"])
-    assert path_between(Network(model), ["x"], ["y"]) == []
+    assert find_path(Network(model).graph.nodes, ["x"], ["y"]).nodes == []
     with pytest.raises(ModelError, match="does not depend differentiably on 'x'"):
         append_gradients(model, of="y", wrt=["x"])
 
@@ -159,7 +160,7 @@ def test_integers_end_the_path() -> None:
     to_int = node("Cast", "x", "i", to=onnx.TensorProto.INT64)
     back = node("Cast", "i", "y", to=onnx.TensorProto.FLOAT)
     model = graph_model([to_int, back], {"x": SIZE}, ["y"])
-    assert path_between(Network(model), ["x"], ["y"]) == []
+    assert find_path(Network(model).graph.nodes, ["x"], ["y"]).nodes == []
     with pytest.raises(ModelError, match="int64"):
         append_gradients(model, of="y", wrt=["i"])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,7 @@ def test_a_model_of_open_size_is_fixed_all_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("light")
 @pytest.mark.parametrize("change", [os.unlink, lambda path: path.write_bytes(path.read_bytes())])
-def test_a_file_written_since_is_not_read(path: Path, change) -> None:  # type: ignore[no-untyped-def]
+def test_a_file_written_since_is_not_read(path: Path, change: Callable[[Path], object]) -> None:
     network = Network(path)
     weight = next(t for t in network.proto.graph.initializer if is_external(t))
     network.followed_by(b"")  # the session's

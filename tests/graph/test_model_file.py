@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import onnx
@@ -32,7 +33,9 @@ def test_what_was_read_is_given_once_though_the_file_has_changed(model_file: Pat
 
 
 @pytest.mark.parametrize("change", [os.unlink, lambda path: os.utime(path, ns=(0, 0))])
-def test_a_file_that_was_touched_is_not_read_again(model_file: Path, change) -> None:  # type: ignore[no-untyped-def]
+def test_a_file_that_was_touched_is_not_read_again(
+    model_file: Path, change: Callable[[Path], object]
+) -> None:
     file = ModelFile(model_file)
     file.followed_by(b"")
     change(model_file)

@@ -14,7 +14,7 @@ from autodiff.programs import (
     pulled,
 )
 
-from onnxcam.autodiff import path_between
+from onnxcam.autodiff.walk import find_path
 from onnxcam.gradients import append_gradients
 from onnxcam.graph.network import Network
 
@@ -184,5 +184,5 @@ def test_branches_that_round_give_zeros() -> None:
 
 
 def test_the_path_goes_through_what_the_branches_read() -> None:
-    path = path_between(Network(parsed(PLAIN)), ["x"], ["y"])
+    path = find_path(Network(parsed(PLAIN)).graph.nodes, ["x"], ["y"]).nodes
     assert [node.op for node in path] == ["Tanh", "If", "Mul"]
